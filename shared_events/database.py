@@ -1,0 +1,66 @@
+"""Connections to a service's PostgreSQL, bounded in number and in time."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine
+
+from shared_events.work import UnitOfWork
+
+W = TypeVar("W", bound=UnitOfWork)
+
+_OPTIONS = " ".join(
+    f"-c {setting}"
+    for setting in (
+        "statement_timeout=10s",
+        "lock_timeout=5s",
+        "idle_in_transaction_session_timeout=30s",
+        "jit=off",
+        "timezone=UTC",
+    )
+)
+
+
+def engine(url: str, *, pool_size: int, process: str) -> Engine:
+    """Return an engine of at most `pool_size` connections, each with time-outs on connecting and on statements.
+
+    `process` is shown in `pg_stat_activity`. No connection is made before the first use, so an engine may be
+    made before a fork.
+    """
+    return sqlalchemy.create_engine(
+        sqlalchemy.make_url(url).set(drivername="postgresql+psycopg"),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=3,
+        connect_args={
+            "connect_timeout": 3,
+            "options": _OPTIONS,
+            "application_name": process,
+            "keepalives_idle": 10,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+        },
+    )
+
+
+@contextmanager
+def transaction(source: Engine, work: Callable[[Connection], W]) -> Iterator[W]:
+    """Give a unit of work; on leaving, write and commit it and its messages, or nothing if an error is raised."""
+    with source.begin() as connection:
+        unit = work(connection)
+        yield unit
+        unit.complete()
+
+
+def is_lost(error: BaseException) -> bool:
+    """Say whether an error means that the database could not be reached or dropped the connection."""
+    if isinstance(error, sqlalchemy.exc.TimeoutError):
+        return True
+    return isinstance(error, sqlalchemy.exc.DBAPIError) and (
+        error.connection_invalidated
+        or getattr(error.orig, "sqlstate", None) in {None, "57P01", "57P02", "57P03", "53300"}
+        and isinstance(error, sqlalchemy.exc.OperationalError)
+    )

@@ -1,0 +1,100 @@
+"""The outbox: messages and timers that leave with the transaction that wrote them, or not at all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from shared_events.contract import Envelope, Message, Timer, contract_of, encode, seal
+from shared_events.handlers import Cancel, Later, Output
+
+MESSAGES = "messages"
+"""The topic exchange that carries commands, replies and facts between services."""
+
+_BODY = (b"[[", b'],{},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]')
+
+_INSERT = """
+    WITH written AS (
+        INSERT INTO outbox (id, type, subject, correlation_id, causation_id, exchange, routing_key,
+                            timer_key, body, available_at)
+        SELECT id, type, subject, correlation_id, causation_id, exchange, routing_key,
+               timer_key, body, now() + make_interval(secs => after_s)
+        FROM unnest(%(id)s::uuid[], %(type)s::text[], %(subject)s::text[], %(correlation_id)s::uuid[],
+                    %(causation_id)s::uuid[], %(exchange)s::text[], %(routing_key)s::text[],
+                    %(timer_key)s::text[], %(body)s::bytea[], %(after_s)s::float8[])
+          AS new (id, type, subject, correlation_id, causation_id, exchange, routing_key,
+                  timer_key, body, after_s))
+    SELECT pg_notify('outbox', '') FROM relay_state WHERE asleep
+"""
+
+_CANCEL = "DELETE FROM outbox WHERE timer_key = ANY(%(keys)s) AND id <> ALL(%(new)s::uuid[])"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An output, and the journey and parent message that it belongs to."""
+
+    output: Output
+    correlation_id: UUID
+    causation_id: UUID | None = None
+    traceparent: str | None = None
+
+
+def celery_body(envelope: Envelope) -> bytes:
+    """Return the body of a Celery task message (protocol 2) whose one argument is the envelope."""
+    return _BODY[0] + encode(envelope) + _BODY[1]
+
+
+def route(message: Message) -> tuple[str, str]:
+    """Return (exchange, routing key): a timer stays inside its service, all else goes through `messages`."""
+    its = contract_of(message)
+    if its.kind is Timer:
+        return f"{its.sent_by}.x", its.type
+    return MESSAGES, its.type
+
+
+def write(connection: Connection, outgoing: Sequence[Outgoing]) -> list[UUID]:
+    """Write every output inside the caller's transaction; return the ids of the messages.
+
+    Timers named by a Cancel are deleted, except those written here: a step that ends and begins anew in one
+    transaction keeps its new timer.
+    """
+    now = datetime.now(UTC)
+    rows = [_row(each, now) for each in outgoing if not isinstance(each.output, Cancel)]
+    keys = [each.output.key for each in outgoing if isinstance(each.output, Cancel)]
+    ids = [row["id"] for row in rows]
+    if keys:
+        connection.exec_driver_sql(_CANCEL, {"keys": keys, "new": ids})
+    if rows:
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        connection.exec_driver_sql(_INSERT, columns)
+    return ids
+
+
+def _row(outgoing: Outgoing, now: datetime) -> dict[str, Any]:
+    output = outgoing.output
+    assert not isinstance(output, Cancel)
+    later = output if isinstance(output, Later) else Later(output, 0.0)
+    envelope = seal(
+        later.message,
+        correlation_id=outgoing.correlation_id,
+        causation_id=outgoing.causation_id,
+        traceparent=outgoing.traceparent,
+        now=now + timedelta(seconds=later.after_s),
+    )
+    exchange, routing_key = route(later.message)
+    return {
+        "id": envelope.id,
+        "type": envelope.type,
+        "subject": envelope.subject,
+        "correlation_id": envelope.correlation_id,
+        "causation_id": envelope.causation_id,
+        "exchange": exchange,
+        "routing_key": routing_key,
+        "timer_key": later.key,
+        "body": celery_body(envelope),
+        "after_s": later.after_s,
+    }
