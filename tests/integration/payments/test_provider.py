@@ -1,0 +1,149 @@
+"""The simulator keeps the provider's contract, and its tokens do what the documentation says."""
+
+import threading
+import time
+from uuid import uuid4
+
+import httpx2
+import pytest
+from simulator_process import SimulatorProcess
+
+from payments_svc.provider import Approved, ProviderTimeout, ProviderUnavailable, Refused
+from payments_svc.provider_contract import ProviderContract
+from payments_svc.simulator_provider import SimulatorProvider
+
+
+class TestSimulatorProvider(ProviderContract):
+    """The simulator process passes every test of the contract."""
+
+
+def authorize(provider: SimulatorProvider, method: str, order_id: str) -> Approved | Refused:
+    return provider.authorize(f"{order_id}:authorize", 500, "EUR", method, order_id)
+
+
+@pytest.mark.parametrize(
+    ("method", "code"),
+    [
+        ("tok_declined", "card_declined"),
+        ("tok_insufficient_funds", "insufficient_funds"),
+        ("tok_nobody_knows", "invalid_method"),
+    ],
+)
+def test_a_refusing_token_says_why(provider, method, code):
+    refusal = authorize(provider, method, str(uuid4()))
+
+    assert isinstance(refusal, Refused)
+    assert refusal.code == code
+
+
+def test_a_lost_answer_is_found_under_its_key_with_one_charge(provider):
+    order = str(uuid4())
+
+    with pytest.raises(ProviderTimeout):
+        authorize(provider, "tok_timeout", order)
+
+    found = provider.lookup(f"{order}:authorize")
+    assert isinstance(found, Approved)
+    assert authorize(provider, "tok_timeout", order) == found
+    assert [record.held for record in provider.records(order_id=order)] == [500]
+
+
+def test_a_flaky_token_turns_away_twice_and_then_works(provider):
+    order = str(uuid4())
+
+    for _ in range(2):
+        with pytest.raises(ProviderUnavailable):
+            authorize(provider, "tok_flaky", order)
+
+    assert isinstance(authorize(provider, "tok_flaky", order), Approved)
+    assert len(provider.records(order_id=order)) == 1
+
+
+def test_a_slow_token_answers_within_the_default_time_out(simulator):
+    started = time.monotonic()
+
+    outcome = authorize(SimulatorProvider(simulator.url), "tok_slow", str(uuid4()))
+
+    assert isinstance(outcome, Approved)
+    assert time.monotonic() - started > 1
+
+
+def test_concurrent_calls_under_one_key_charge_once(simulator):
+    order = str(uuid4())
+    outcomes = []
+    calls = [
+        threading.Thread(
+            target=lambda: outcomes.append(authorize(SimulatorProvider(simulator.url), "tok_visa", order))
+        )
+        for _ in range(8)
+    ]
+
+    for call in calls:
+        call.start()
+    for call in calls:
+        call.join()
+
+    assert len(set(outcomes)) == 1
+    assert len(SimulatorProvider(simulator.url).records(order_id=order)) == 1
+
+
+def test_the_books_survive_a_kill(simulator: SimulatorProcess, provider):
+    order = str(uuid4())
+    held = authorize(provider, "tok_visa", order)
+
+    simulator.kill()
+    with pytest.raises(ProviderUnavailable):
+        provider.lookup(f"{order}:authorize")
+    simulator.start()
+
+    assert provider.lookup(f"{order}:authorize") == held
+
+
+def test_it_stops_at_once_although_a_caller_waits_in_vain(simulator: SimulatorProcess):
+    order = str(uuid4())
+    waiting = SimulatorProvider(simulator.url, timeout_s=20)
+    caught = []
+
+    def wait_in_vain() -> None:
+        try:
+            authorize(waiting, "tok_timeout", order)
+        except ProviderTimeout as error:
+            caught.append(error)
+
+    caller = threading.Thread(target=wait_in_vain)
+    caller.start()
+    time.sleep(0.3)
+    started = time.monotonic()
+    simulator.stop()
+    took = time.monotonic() - started
+    simulator.start()
+    caller.join(timeout=5)
+
+    assert took < 1
+    assert len(caught) == 1
+
+
+def test_records_are_read_page_by_page(provider):
+    orders = [str(uuid4()) for _ in range(3)]
+    for order in orders:
+        authorize(provider, "tok_visa", order)
+    start = provider.records(order_id=orders[0])[0].position - 1
+
+    first = provider.records(after=start, limit=2)
+    rest = provider.records(after=first[-1].position, limit=2)
+
+    assert [record.order_id for record in (*first, *rest)] == orders
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"order_id": "x", "amount": 0}'])
+def test_a_malformed_call_is_answered_with_400_and_charges_nothing(simulator, body):
+    response = httpx2.post(
+        f"{simulator.url}/authorizations", content=body, headers={"Idempotency-Key": str(uuid4())}
+    )
+
+    assert response.status_code == 400
+
+
+def test_health_is_answered(simulator):
+    for path in ("/health/live", "/health/ready"):
+        assert httpx2.get(simulator.url + path).status_code == 200
