@@ -1,0 +1,108 @@
+"""Logs: one JSON object a line (or text for people), with what the line is about beside it.
+
+What a line is about (`order_id`, `correlation_id`, `message_id`, …) is set once by the runtime, with
+`context`; business files never mention it.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+from shared_events import environment, trace
+
+_ABOUT: ContextVar[Mapping[str, str]] = ContextVar("logs_about", default=MappingProxyType({}))
+
+
+@contextmanager
+def context(**fields: object) -> Iterator[None]:
+    """Add fields to every line logged inside; None adds nothing."""
+    added = {name: str(value) for name, value in fields.items() if value is not None}
+    token = _ABOUT.set({**_ABOUT.get(), **added})
+    try:
+        yield
+    finally:
+        _ABOUT.reset(token)
+
+
+def configure(process_default: str) -> None:
+    """Send all logs to standard error, as ORDERFLOW_LOG_LEVEL and ORDERFLOW_LOG_FORMAT say.
+
+    The process is named by ORDERFLOW_PROCESS_NAME, or else `process_default`.
+    """
+    level = environment.choice("ORDERFLOW_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
+    style = environment.choice("ORDERFLOW_LOG_FORMAT", ("json", "console"), "json")
+    process = environment.text("ORDERFLOW_PROCESS_NAME", process_default)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_About(process))
+    handler.setFormatter(_Json() if style == "json" else _Console())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+
+
+class _About(logging.Filter):
+    """Puts the process name and the context on every record; never drops one."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.process_name = self._process
+        about = dict(_ABOUT.get())
+        traceparent = trace.current()
+        if traceparent:
+            about["trace_id"] = trace.trace_id(traceparent)
+        record.about = about
+        return True
+
+
+class _Json(JsonFormatter):
+    """Time, level, logger, process and message first, then what the line is about and its extra fields."""
+
+    def __init__(self) -> None:
+        super().__init__("%(message)s", reserved_attrs=(*_BUILT_IN, "about", "process_name"))
+
+    def add_fields(
+        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
+    ) -> None:
+        log_data["time"] = self.formatTime(record)
+        log_data["level"] = record.levelname
+        log_data["logger"] = record.name
+        log_data["process"] = getattr(record, "process_name", "")
+        super().add_fields(log_data, record, message_dict)
+        log_data.update(getattr(record, "about", {}))
+
+    def formatTime(  # noqa: N802  (logging's own name)
+        self,
+        record: logging.LogRecord,
+        datefmt: str | None = None,  # noqa: ARG002
+    ) -> str:
+        return _time_of(record)
+
+
+class _Console(logging.Formatter):
+    """For people: time, level, logger, message, then name=value pairs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        about = " ".join(f"{name}={value}" for name, value in getattr(record, "about", {}).items())
+        record.message = record.getMessage()
+        line = f"{_time_of(record)} {record.levelname:<7} {record.name}: {record.message}"
+        line = f"{line}  {about}" if about else line
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+_BUILT_IN = (*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName")
+
+
+def _time_of(record: logging.LogRecord) -> str:
+    """Return the record's time in UTC, with milliseconds."""
+    moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    return moment.replace("+00:00", "Z")
