@@ -1,0 +1,5 @@
+"""What can go wrong with a stack, in one line that a reader can act on."""
+
+
+class StackError(Exception):
+    """The stack cannot do what was asked; the text says why and, where there is one, the way out."""
