@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 from uuid_utils.compat import uuid7
 
-from shared_events import outbox
+from shared_events import outbox, trace
 from shared_events.contract import Message
 from shared_events.handlers import Output
 from shared_events.outbox import Outgoing
@@ -46,7 +46,8 @@ class UnitOfWork:
     ) -> None:
         """Let these leave with the transaction, as part of a journey (a new one by default)."""
         journey = correlation_id or uuid7()
-        self._outgoing += [Outgoing(output, journey, causation_id, traceparent) for output in outputs]
+        span = traceparent or trace.current()
+        self._outgoing += [Outgoing(output, journey, causation_id, span) for output in outputs]
 
     def observe(self, metric: str, value: float) -> None:
         """Note a measurement; it counts only if the transaction commits."""

@@ -1,0 +1,174 @@
+"""Gathers deliveries in the worker's main process and hands them to its pool in batches.
+
+While a pool process is idle a message goes at once; while all are busy messages gather; and when the last batch
+held more than one, the next waits a little (the linger), because one transaction for many is what makes it fast.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from celery import bootsteps
+from celery.worker import state
+
+from shared_events import metrics
+from shared_events.delivery import Delivery
+from shared_events.runtime import Ending, Verdict
+
+log = logging.getLogger(__name__)
+
+LONGEST_LINGER_S = 0.02
+HOLD_S = 1.0
+SUSPECT_AFTER = 3
+"""A message that came back more often than this runs alone."""
+
+_EVENTS = {
+    Ending.APPLIED: "task-succeeded",
+    Ending.RETRIED: "task-retried",
+    Ending.BURIED: "task-failed",
+    Ending.REFUSED: "task-failed",
+}
+
+
+class Batches:
+    """The deliveries of one broker connection, from their arrival to their acknowledgement."""
+
+    def __init__(self, consumer: Any, run: Callable[..., Any], size: int, limits_s: tuple[float, float]) -> None:
+        self._consumer = consumer
+        self._connection = consumer.connection
+        self._run = run
+        self._size = size
+        self._soft_limit_s, self._hard_limit_s = limits_s
+        self._waiting: deque[tuple[Any, Delivery]] = deque()
+        self._jobs = 0
+        self._linger_s = 0.0
+        self._held_until = 0.0
+        self._flush_is_due = False
+
+    def take(self, message: Any) -> None:
+        """Accept a delivery from the broker, whatever it is."""
+        delivery = _delivery(message)
+        self._tell("task-received", delivery, args=str(delivery.headers.get("argsrepr", "")), kwargs="{}")
+        if delivery.returns > SUSPECT_AFTER:
+            self._dispatch([(message, delivery)], alone=True)
+            return
+        self._waiting.append((message, delivery))
+        self._schedule(self._linger_s if len(self._waiting) < self._size else 0)
+
+    def _schedule(self, delay_s: float) -> None:
+        if self._flush_is_due:
+            return
+        self._flush_is_due = True
+        self._consumer.timer.call_after(delay_s, self._flush)
+
+    def _flush(self) -> None:
+        self._flush_is_due = False
+        held_s = self._held_until - time.monotonic()
+        if held_s > 0:
+            self._schedule(held_s)
+            return
+        while self._waiting and self._jobs < self._consumer.pool.num_processes and self._is_open():
+            some = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
+            self._linger_s = min(LONGEST_LINGER_S, self._linger_s + 0.005) if len(some) > 1 else 0.0
+            self._dispatch(some)
+
+    def _is_open(self) -> bool:
+        """Whether the broker still waits for acknowledgements on the connection these came by."""
+        return (
+            self._consumer.connection is self._connection and self._consumer.blueprint.state == bootsteps.RUN
+        )
+
+    def _dispatch(self, some: list[tuple[Any, Delivery]], alone: bool = False) -> None:
+        self._jobs += 1
+        began = time.monotonic()
+
+        def on_verdicts(verdicts: Sequence[Verdict]) -> None:
+            self._jobs -= 1
+            self._conclude(some, verdicts, (time.monotonic() - began) / len(some))
+            self._next()
+
+        def on_lost(reason: Any) -> None:
+            self._jobs -= 1
+            log.error("%d messages lost their process and go back: %s", len(some), reason)
+            metrics.LOST_BATCHES.inc()
+            for message, _ in some:
+                self._give_back(message)
+            self._next()
+
+        self._consumer.pool.apply_async(
+            self._run,
+            ([delivery for _, delivery in some], alone),
+            callback=on_verdicts,
+            error_callback=on_lost,
+            soft_timeout=self._soft_limit_s,
+            timeout=self._hard_limit_s,
+            timeout_callback=lambda soft, limit: None if soft else on_lost(f"it took more than {limit} s"),
+        )
+
+    def _next(self) -> None:
+        if self._waiting:
+            self._schedule(0 if len(self._waiting) >= self._size else self._linger_s)
+
+    def _give_back(self, message: Any) -> None:
+        if self._consumer.connection is self._connection:
+            message.reject_log_error(log, self._consumer.connection_errors, requeue=True)
+
+    def _conclude(
+        self, some: list[tuple[Any, Delivery]], verdicts: Sequence[Verdict], seconds_each: float
+    ) -> None:
+        for (message, delivery), verdict in zip(some, verdicts, strict=True):
+            if verdict.ending is Ending.HELD:
+                self._hold(message, delivery)
+                continue
+            metrics.observe(verdict.observations)
+            metrics.MESSAGES.labels(delivery.name, verdict.ending.value).inc()
+            self._acknowledge(message, verdict)
+            self._tell_ending(delivery, verdict, seconds_each)
+
+    def _hold(self, message: Any, delivery: Delivery) -> None:
+        self._held_until = time.monotonic() + HOLD_S
+        self._waiting.appendleft((message, delivery))
+
+    def _acknowledge(self, message: Any, verdict: Verdict) -> None:
+        if self._consumer.connection is not self._connection:
+            return  # the broker delivers it again, and the inbox knows it
+        errors = self._consumer.connection_errors
+        if verdict.ending is Ending.REFUSED:
+            message.reject_log_error(log, errors, requeue=False)
+        else:
+            message.ack_log_error(log, errors)
+
+    def _tell_ending(self, delivery: Delivery, verdict: Verdict, seconds: float) -> None:
+        state.total_count[delivery.name] += 1
+        state.all_total_count[0] += 1
+        if verdict.ending is Ending.APPLIED:
+            self._tell("task-succeeded", delivery, result="", runtime=seconds)
+        else:
+            self._tell(
+                _EVENTS[verdict.ending], delivery, exception=verdict.error, traceback=verdict.traceback
+            )
+
+    def _tell(self, event: str, delivery: Delivery, **fields: Any) -> None:
+        """Tell Flower: each message is a task of its own there, one per message and service."""
+        dispatcher = self._consumer.event_dispatcher
+        if dispatcher and dispatcher.enabled:
+            uuid = f"{delivery.id}@{self._consumer.app.main}"
+            retries = delivery.failures
+            root_id = delivery.headers.get("root_id")
+            dispatcher.send(event, uuid=uuid, name=delivery.name, root_id=root_id, retries=retries, **fields)
+
+
+def _delivery(message: Any) -> Delivery:
+    body = message.body
+    info, properties = message.delivery_info or {}, message.properties or {}
+    return Delivery(
+        body=body.encode() if isinstance(body, str) else bytes(body),
+        headers=dict(message.headers or {}),
+        content_type=message.content_type or "",
+        content_encoding=message.content_encoding or "utf-8",
+        user_id=properties.get("user_id") or "",
+        exchange=info.get("exchange") or "",
+        routing_key=info.get("routing_key") or "",
+    )

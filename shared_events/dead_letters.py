@@ -1,0 +1,194 @@
+"""The dead letters of one service: listed, grouped by cause, shown, replayed to that service only, or discarded.
+
+Nothing is ever deleted by hand: who did what, when and why stays on the row.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from uuid_utils.compat import uuid7
+
+from shared_events.delivery import Delivery, open_envelope
+from shared_events.contract import Envelope, Unreadable
+from shared_events.tables import DEAD_LETTERS, INBOX, OUTBOX
+from shared_events.topology import PAYMENT_CALLS, WorkQueue, work_queue
+
+OPEN, REPLAYED, DISCARDED, HANDLED = "open", "replayed", "discarded", "handled"
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which dead letters: every field that is set must match."""
+
+    status: str | None = OPEN
+    type: str | None = None
+    cause: str | None = None
+    correlation_id: UUID | None = None
+
+    def condition(self) -> ColumnElement[bool]:
+        """Return it as SQL."""
+        table = DEAD_LETTERS.c
+        wanted = {table.status: self.status, table.type: self.type, table.cause: self.cause}
+        conditions = [column == value for column, value in wanted.items() if value is not None]
+        if self.correlation_id is not None:
+            conditions.append(table.correlation_id == self.correlation_id)
+        return and_(True, *conditions)
+
+
+def search(
+    connection: Connection, wanted: Filter, *, limit: int, before: UUID | None = None
+) -> Sequence[Row[Any]]:
+    """Return matching dead letters without their bodies, newest first; `before` is the last id of a page."""
+    table = DEAD_LETTERS.c
+    columns = [column for column in table if column.name not in {"body", "headers", "traceback"}]
+    query = select(*columns).where(wanted.condition()).order_by(table.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(table.id < before)
+    return connection.execute(query).all()
+
+
+def causes(connection: Connection, wanted: Filter) -> Sequence[Row[Any]]:
+    """Return (cause, type, count, oldest, newest) of matching dead letters, most frequent first."""
+    table = DEAD_LETTERS.c
+    count = func.count().label("count")
+    return connection.execute(
+        select(
+            table.cause, table.type, count,
+            func.min(table.died_at).label("oldest"), func.max(table.died_at).label("newest"),
+        )  # fmt: skip
+        .where(wanted.condition())
+        .group_by(table.cause, table.type)
+        .order_by(count.desc())
+    ).all()
+
+
+def get(connection: Connection, dead_letter_id: UUID) -> Row[Any] | None:
+    """Return one dead letter whole, or None."""
+    return connection.execute(select(DEAD_LETTERS).where(DEAD_LETTERS.c.id == dead_letter_id)).first()
+
+
+def matching(connection: Connection, wanted: Filter, *, at_most: int = 10_000) -> list[UUID]:
+    """Return the ids of matching dead letters, oldest first."""
+    table = DEAD_LETTERS.c
+    query = select(table.id).where(wanted.condition()).order_by(table.id).limit(at_most)
+    return list(connection.execute(query).scalars())
+
+
+def replay(connection: Connection, service: str, ids: Sequence[UUID], *, by: str, reason: str) -> list[UUID]:
+    """Send open dead letters back to the queue they came from, in the caller's transaction; return which.
+
+    The message keeps its id, so one that was handled meanwhile has no second effect.
+    """
+    table = DEAD_LETTERS.c
+    rows = connection.execute(
+        select(DEAD_LETTERS).where(table.id.in_(ids), table.status == OPEN).order_by(table.id).with_for_update()
+    ).all()
+    if rows:
+        connection.execute(insert(OUTBOX), [_outbox_row(service, row) for row in rows])
+        connection.execute(text("SELECT pg_notify('outbox', '') FROM relay_state WHERE asleep"))
+    return _resolve(connection, [row.id for row in rows], REPLAYED, by, reason)
+
+
+def discard(connection: Connection, ids: Sequence[UUID], *, by: str, reason: str) -> list[UUID]:
+    """Close open dead letters without an effect, in the caller's transaction; return which."""
+    return _resolve(connection, ids, DISCARDED, by, reason)
+
+
+def _resolve(connection: Connection, ids: Sequence[UUID], status: str, by: str, reason: str) -> list[UUID]:
+    table = DEAD_LETTERS.c
+    changed = connection.execute(
+        update(DEAD_LETTERS)
+        .where(table.id.in_(ids), table.status == OPEN)
+        .values(status=status, resolved_at=func.now(), resolved_by=by, resolution=reason)
+        .returning(table.id)
+    )
+    return list(changed.scalars())
+
+
+def close_handled(connection: Connection) -> int:
+    """Close the open dead letters whose message was handled meanwhile; return how many."""
+    table = DEAD_LETTERS.c
+    closed = connection.execute(
+        update(DEAD_LETTERS)
+        .where(table.status == OPEN, table.message_id.in_(select(INBOX.c.message_id)))
+        .values(status=HANDLED, resolved_at=func.now(), resolved_by="orderflow", resolution="handled meanwhile")
+    )
+    return closed.rowcount
+
+
+def _outbox_row(service: str, row: Row[Any]) -> dict[str, Any]:
+    queue = _queue_named(service, row.queue)
+    headers = {key: value for key, value in row.headers.items() if not key.startswith("x-")}
+    return {
+        "id": uuid7(),
+        "type": row.type or "unreadable",
+        "subject": row.subject or "",
+        "correlation_id": row.correlation_id or row.id,
+        "exchange": queue.exchange,
+        "routing_key": queue.returns_by,
+        "body": row.body,
+        "headers": {**headers, "retries": 0},
+    }
+
+
+def _queue_named(service: str, name: str) -> WorkQueue:
+    return PAYMENT_CALLS if name == PAYMENT_CALLS.name else work_queue(service)
+
+
+def bury_outbox_row(
+    connection: Connection, service: str, row: Row[Any], headers: dict[str, Any], cause: str, reason: str
+) -> None:
+    """Turn an outbox row that cannot leave into a dead letter, in the caller's transaction."""
+    delivery = Delivery(bytes(row.body), headers, "application/json", "utf-8", service, row.exchange, row.routing_key)
+    bury(connection, service, [(delivery, cause, reason)])
+
+
+def bury(connection: Connection, service: str, dead: Sequence[tuple[Delivery, str, str]]) -> None:
+    """Write dead letters: (delivery, cause, reason) each. A message that is open already is not written twice."""
+    rows = [_row(service, *each) for each in dead]
+    if rows:
+        connection.execute(insert(DEAD_LETTERS).on_conflict_do_nothing(), rows)
+
+
+def _row(service: str, delivery: Delivery, cause: str, reason: str) -> dict[str, Any]:
+    envelope = _envelope(delivery)
+    headers = delivery.headers
+    died_at = headers.get("x-dead-at")
+    return {
+        "id": uuid7(),
+        "message_id": envelope.id if envelope else None,
+        "type": envelope.type if envelope else _clean(headers.get("task")),
+        "source": envelope.source if envelope else delivery.user_id or None,
+        "subject": envelope.subject if envelope else None,
+        "correlation_id": envelope.correlation_id if envelope else None,
+        "queue": headers.get("x-dead-queue") or service,
+        "cause": cause,
+        "reason": _clean(reason),
+        "traceback": _clean(headers.get("x-dead-traceback")) or "",
+        "attempts": int(headers.get("x-dead-attempts") or 0),
+        "body": delivery.body,
+        "headers": _jsonable(headers),
+        "died_at": datetime.fromisoformat(died_at) if died_at else func.now(),
+    }
+
+
+def _envelope(delivery: Delivery) -> Envelope | None:
+    try:
+        return open_envelope(delivery)
+    except Unreadable:
+        return None
+
+
+def _clean(value: Any) -> str | None:
+    """Return text that PostgreSQL takes: without NUL."""
+    return None if value is None else str(value).replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+def _jsonable(headers: dict[str, Any]) -> Any:
+    return json.loads(json.dumps(headers, default=str).replace("\\u0000", "\\ufffd"))

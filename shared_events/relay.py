@@ -1,0 +1,209 @@
+"""The relay: moves due outbox rows to RabbitMQ. Run it with `python -m shared_events.relay`.
+
+It leases rows in a short transaction, publishes them with none open, waits once for all confirms and deletes what
+was confirmed. A relay that dies or freezes loses its lease, and another publishes the rows again: the inboxes know
+them. Several relays of one service share the work. The same process collects dead letters and prunes old rows.
+"""
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, Row
+from sqlalchemy.exc import DBAPIError
+
+from shared_events import dead_letters, metrics
+from shared_events.contract import CONTRACTS, Fact
+from shared_events.publisher import NotPublished, Outcome, Parcel, Publisher
+from shared_events.vitals import VITALS
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+LEASE_S = 15.0
+"""Longer than a publisher waits for its confirms."""
+AWAKE_S = 0.1
+POLL_S = 0.005
+SLEEP_S = 0.5
+"""A sleeping relay looks up at least this often, should a notification have been missed."""
+
+_LEASE = f"""
+    UPDATE outbox SET leased_until = clock_timestamp() + interval '{LEASE_S} seconds'
+    WHERE id IN (
+        SELECT id FROM outbox
+        WHERE available_at <= now() AND (leased_until IS NULL OR leased_until < now())
+        ORDER BY available_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED)
+    RETURNING id, type, subject, correlation_id, causation_id, exchange, routing_key, body, headers
+"""  # noqa: S608  constants
+_DELETE = """
+    DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id = ANY(%(ids)s) FOR UPDATE SKIP LOCKED)
+"""
+_NEXT = """
+    SELECT extract(epoch FROM min(greatest(available_at, coalesce(leased_until, available_at))) - now())
+    FROM (SELECT available_at, leased_until FROM outbox ORDER BY available_at LIMIT 1) AS first
+"""
+_ASLEEP = "UPDATE relay_state SET asleep = %(asleep)s WHERE asleep <> %(asleep)s"
+
+
+class Relay:
+    """One service's relay."""
+
+    def __init__(self, service: str, engine: Engine, publisher: Publisher) -> None:
+        self._service = service
+        self._engine = engine
+        self._publisher = publisher
+        self._settled: list[UUID] = []
+
+    def run(self, stop: threading.Event) -> None:
+        """Relay until `stop` is set. Neither a lost database nor a lost broker ends it."""
+        busy_until = 0.0
+        while not stop.is_set():
+            VITALS.beat()
+            try:
+                if self.turn():
+                    busy_until = time.monotonic() + AWAKE_S
+                    continue
+                self._publisher.keep_alive()
+                if time.monotonic() < busy_until:
+                    stop.wait(POLL_S)
+                else:
+                    self._sleep(stop)
+            except DBAPIError as error:
+                log.warning("the database is away: %s", error.orig)
+                stop.wait(1.0)
+            except NotPublished as error:
+                log.warning("%s", error)
+                stop.wait(1.0)
+
+    def turn(self) -> int:
+        """Lease, publish and settle one batch; return how many rows it took."""
+        rows = self._lease()
+        if not rows:
+            return 0
+        try:
+            outcome = self._publisher.publish([_parcel(row) for row in rows])
+        except NotPublished:
+            self._give_back([row.id for row in rows])
+            raise
+        self._settle(rows, outcome)
+        return len(rows)
+
+    def _lease(self) -> Sequence[Row[Any]]:
+        """Delete what the last turn published and lease the next rows, in one transaction.
+
+        Losing this commit in a crash only publishes some rows again, so it does not wait for the disk.
+        """
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+            self._delete_settled(connection)
+            rows = connection.exec_driver_sql(_LEASE).all()
+        self._settled.clear()
+        return rows
+
+    def _delete_settled(self, connection: Connection) -> None:
+        if self._settled:
+            connection.exec_driver_sql(_DELETE, {"ids": self._settled})
+
+    def _settle(self, rows: Sequence[Row[Any]], outcome: Outcome) -> None:
+        """Note what is done with. What nobody can receive becomes a dead letter, unless it is a fact."""
+        buried = {}
+        for row in rows:
+            key = str(row.id)
+            if key in outcome.confirmed:
+                self._settled.append(row.id)
+            elif key in outcome.returned and _is_fact(row.type):
+                self._settled.append(row.id)
+                metrics.PUBLISHED.labels("returned").inc()
+            elif key in outcome.returned:
+                buried[row.id] = ("unroutable", f"no queue is bound to {row.type}")
+            elif key in outcome.refused:
+                buried[row.id] = ("cannot-be-published", outcome.refused[key])
+        metrics.PUBLISHED.labels("confirmed").inc(len(outcome.confirmed))
+        if buried:
+            self._bury([row for row in rows if row.id in buried], buried)
+
+    def _bury(self, rows: Sequence[Row[Any]], why: dict[UUID, tuple[str, str]]) -> None:
+        with self._engine.begin() as connection:
+            for row in rows:
+                cause, reason = why[row.id]
+                log.error("%s cannot leave: %s", row.type, reason)
+                dead_letters.bury_outbox_row(connection, self._service, row, _headers(row), cause, reason)
+            connection.exec_driver_sql(_DELETE, {"ids": [row.id for row in rows]})
+
+    def _give_back(self, ids: Sequence[UUID]) -> None:
+        """End the lease now, so that an outage of the broker costs no lease time after it."""
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql(
+                "UPDATE outbox SET leased_until = NULL WHERE id = ANY(%(ids)s)", {"ids": list(ids)}
+            )
+
+    def _sleep(self, stop: threading.Event) -> None:
+        """Say that it sleeps, so that writers notify; wake by a notification or when a timer is due."""
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("LISTEN outbox")
+            connection.exec_driver_sql(_ASLEEP, {"asleep": True})
+            stop.wait(POLL_S)  # a writer that saw the relay awake commits within this time
+            try:
+                wait_s = self._idle_for(connection)
+                if wait_s > 0 and not stop.is_set():
+                    driver = connection.connection.driver_connection
+                    assert driver is not None
+                    for _ in driver.notifies(timeout=wait_s, stop_after=1):
+                        pass
+            finally:
+                with contextlib.suppress(DBAPIError):
+                    connection.exec_driver_sql(_ASLEEP, {"asleep": False})
+                    connection.exec_driver_sql("UNLISTEN *")
+
+    def _idle_for(self, connection: Connection) -> float:
+        if self._settled:
+            return 0.0
+        next_s = connection.exec_driver_sql(_NEXT).scalar()
+        return min(SLEEP_S, float(next_s)) if next_s is not None else SLEEP_S
+
+
+def _is_fact(message_type: str) -> bool:
+    its = CONTRACTS.get(message_type)
+    return its is not None and its.kind is Fact
+
+
+def _headers(row: Row[Any]) -> dict[str, Any]:
+    """The headers of a Celery task message (protocol 2): what a worker and Flower read."""
+    if row.headers is not None:
+        return dict(row.headers)
+    return {
+        "lang": "py",
+        "task": row.type,
+        "id": str(row.id),
+        "root_id": str(row.correlation_id),
+        "parent_id": str(row.causation_id) if row.causation_id else None,
+        "group": None,
+        "retries": 0,
+        "eta": None,
+        "expires": None,
+        "timelimit": [None, None],
+        "argsrepr": row.subject,
+        "kwargsrepr": "",
+        "origin": socket.gethostname(),
+        "ignore_result": True,
+    }
+
+
+def _parcel(row: Row[Any]) -> Parcel:
+    return Parcel(str(row.id), row.exchange, row.routing_key, bytes(row.body), _headers(row))
+
+
+def main() -> None:
+    """Run the relay of the service whose credentials the environment holds, until SIGTERM."""
+    from shared_events.relay_process import run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,278 @@
+"""What a pool process does with the deliveries that it is handed: read, apply, and dispose of failures.
+
+Every delivery gets a verdict, and nothing is acknowledged before its verdict: applied (the transaction is
+committed), moved to a back-off tier or to the dead letters (the broker confirmed it), or kept.
+"""
+
+import logging
+import socket
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, NamedTuple
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine
+
+from shared_events import inbox, logs, retries
+from shared_events.contract import Received
+from shared_events.delivery import Delivery, read_delivery
+from shared_events.handlers import Handlers
+from shared_events.publisher import NotPublished, Outcome, Parcel, Publisher
+from shared_events.topology import TIERS_S, WorkQueue
+from shared_events.work import UnitOfWork
+
+log = logging.getLogger(__name__)
+DEADLOCK = "40P01"
+
+
+class Ending(Enum):
+    """What became of a delivery, and with it what the worker does to the broker's copy."""
+
+    APPLIED = "applied"
+    """Its effect is committed, now or earlier: acknowledge."""
+    RETRIED = "retried"
+    """A copy waits in a back-off tier: acknowledge."""
+    BURIED = "dead"
+    """A copy lies in the dead letters: acknowledge."""
+    REFUSED = "refused"
+    """The copy could not be routed: reject, so that the broker's own dead-lettering keeps it."""
+    HELD = "held"
+    """The database or the broker is away: keep it and hand it out again."""
+
+
+class Verdict(NamedTuple):
+    """The ending of one delivery; `observations` are measurements of its batch, on the first verdict only."""
+
+    ending: Ending
+    error: str = ""
+    traceback: str = ""
+    observations: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A readable message and how often it was tried, this time included."""
+
+    received: Received
+    number: int
+
+
+Effect = Callable[[Sequence[Attempt]], tuple[tuple[str, float], ...]]
+"""Applies messages all or none, each at most once ever; returns measurements. Raises to say that none took."""
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """The usual effect: one database transaction for the whole batch."""
+
+    engine: Engine
+    handlers: Handlers
+    work: Callable[[Connection], UnitOfWork]
+
+    def __call__(self, attempts: Sequence[Attempt]) -> tuple[tuple[str, float], ...]:
+        """Claim the ids, lock every row at once, run the handlers, write rows and outbox, commit."""
+        with self.engine.begin() as connection:
+            claimed = inbox.claim(connection, [(each.received.envelope, each.number) for each in attempts])
+            fresh = [each.received for each in attempts if each.received.envelope.id in claimed]
+            if not fresh:
+                return ()
+            work = self.work(connection)
+            work.lock([received.message for received in fresh])
+            for received in fresh:
+                self._run(received, work)
+            work.complete()
+            return tuple(work.observations)
+
+    def _run(self, received: Received, work: UnitOfWork) -> None:
+        envelope = received.envelope
+        handler = self.handlers.get(envelope.type)
+        if handler is None:
+            raise LookupError(f"{self.handlers.service} has no handler for {envelope.type}")
+        with logs.context(
+            correlation_id=str(envelope.correlation_id), message_id=str(envelope.id), type=envelope.type
+        ):
+            work.emit(
+                handler(received.message, work),
+                correlation_id=envelope.correlation_id,
+                causation_id=envelope.id,
+                traceparent=envelope.traceparent,
+            )
+
+
+class CrashGuard:
+    """Counts how often a message that ran alone took its process with it. Without Redis it counts nothing."""
+
+    LIMIT = 3
+
+    def __init__(self, redis: Any, service: str) -> None:
+        self._redis = redis
+        self._prefix = f"{service}:solo:"
+
+    def enter(self, message_id: str) -> None:
+        """Note that the message starts alone. Raises KilledItsWorker after LIMIT deaths."""
+        deaths = self._do("incr", message_id) or 1
+        self._do("expire", message_id, 86_400)
+        if deaths > self.LIMIT:
+            self.leave(message_id)
+            raise retries.KilledItsWorker(f"its process died {deaths - 1} times while it ran alone")
+
+    def leave(self, message_id: str) -> None:
+        """Note that the process survived the message."""
+        self._do("delete", message_id)
+
+    def _do(self, command: str, message_id: str, *arguments: int) -> int | None:
+        from redis.exceptions import RedisError
+
+        try:
+            return int(getattr(self._redis, command)(self._prefix + message_id, *arguments))
+        except RedisError:
+            return None
+
+
+class Runtime:
+    """The deliveries' way through one pool process."""
+
+    def __init__(
+        self,
+        queue: WorkQueue,
+        effect: Effect,
+        publisher: Publisher,
+        guard: CrashGuard,
+        tiers_s: tuple[int, ...] = TIERS_S,
+    ) -> None:
+        self._queue = queue
+        self._effect = effect
+        self._publisher = publisher
+        self._guard = guard
+        self._tiers_s = tiers_s
+
+    def handle(self, deliveries: Sequence[Delivery]) -> list[Verdict]:
+        """Return one verdict for each delivery, in their order."""
+        errors: dict[int, BaseException] = {}
+        attempts: dict[int, Attempt] = {}
+        for place, delivery in enumerate(deliveries):
+            try:
+                received = read_delivery(delivery, self._queue.service)
+                attempts[place] = Attempt(received, delivery.failures + 1)
+            except Exception as error:  # noqa: BLE001  every kind of bad message gets its verdict
+                errors[place] = error
+        observations = self._apply(attempts, errors)
+        verdicts = self._dispose(deliveries, errors)
+        return [
+            verdicts.get(place, Verdict(Ending.APPLIED, observations=observations if place == 0 else ()))
+            for place in range(len(deliveries))
+        ]
+
+    def handle_alone(self, delivery: Delivery) -> list[Verdict]:
+        """Handle a delivery that came back so often that it is suspected of killing its process."""
+        try:
+            self._guard.enter(delivery.id)
+        except retries.KilledItsWorker as error:
+            return list(self._dispose([delivery], {0: error}).values())
+        try:
+            return self.handle([delivery])
+        finally:
+            self._guard.leave(delivery.id)
+
+    def _apply(
+        self, attempts: dict[int, Attempt], errors: dict[int, BaseException]
+    ) -> tuple[tuple[str, float], ...]:
+        """Apply all together; if that fails, one by one, and note the error of each that still fails."""
+        once = list({each.received.envelope.id: each for each in attempts.values()}.values())
+        if not once:
+            return ()
+        try:
+            return self._effect_twice_if_deadlocked(once)
+        except Exception as error:  # noqa: BLE001  classified by retries.decide
+            if len(once) == 1 or isinstance(retries.decide(error, 0), retries.Hold):
+                errors.update(dict.fromkeys(attempts, error))
+                return ()
+            log.warning("a batch of %d failed and goes one by one: %r", len(once), error)
+        observations: tuple[tuple[str, float], ...] = ()
+        for place, attempt in attempts.items():
+            try:
+                observations += self._effect([attempt])
+            except Exception as error:  # noqa: BLE001  classified by retries.decide
+                errors[place] = error
+        return observations
+
+    def _effect_twice_if_deadlocked(self, attempts: Sequence[Attempt]) -> tuple[tuple[str, float], ...]:
+        try:
+            return self._effect(attempts)
+        except sqlalchemy.exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != DEADLOCK:
+                raise
+            return self._effect(attempts)
+
+    def _dispose(
+        self, deliveries: Sequence[Delivery], errors: dict[int, BaseException]
+    ) -> dict[int, Verdict]:
+        parcels: dict[int, Parcel] = {}
+        verdicts: dict[int, Verdict] = {}
+        for place, error in errors.items():
+            decision = retries.decide(error, deliveries[place].failures, self._tiers_s)
+            trace = "".join(traceback.format_exception(error))[-8_000:]
+            if isinstance(decision, retries.Hold):
+                verdicts[place] = Verdict(Ending.HELD, repr(error))
+                continue
+            log.warning("%s %s: %r", deliveries[place].name, decision, error)
+            ending = Ending.RETRIED if isinstance(decision, retries.Retry) else Ending.BURIED
+            verdicts[place] = Verdict(ending, f"{type(error).__name__}: {error}"[:500], trace[-2_000:])
+            parcels[place] = self._parcel(place, deliveries[place], decision, error, trace)
+        if parcels:
+            self._settle(parcels, verdicts)
+        return verdicts
+
+    def _settle(self, parcels: dict[int, Parcel], verdicts: dict[int, Verdict]) -> None:
+        """Publish the copies; what could not be published is kept, what could not be routed is refused."""
+        try:
+            outcome = self._publisher.publish(list(parcels.values()))
+        except NotPublished as error:
+            log.warning("the broker does not take retries and dead letters: %s", error)
+            outcome = Outcome()
+        for place, parcel in parcels.items():
+            if parcel.id in outcome.confirmed:
+                continue
+            routed_nowhere = parcel.id in outcome.returned or parcel.id in outcome.refused
+            verdicts[place] = verdicts[place]._replace(
+                ending=Ending.REFUSED if routed_nowhere else Ending.HELD
+            )
+
+    def _parcel(
+        self,
+        place: int,
+        delivery: Delivery,
+        decision: retries.Retry | retries.Bury,
+        error: BaseException,
+        trace: str,
+    ) -> Parcel:
+        headers = {key: value for key, value in delivery.headers.items() if not key.startswith("x-")}
+        if isinstance(decision, retries.Retry):
+            routing_key = self._queue.tier(decision.after_s)
+            headers["retries"] = delivery.failures + 1
+        else:
+            routing_key = self._queue.dead
+            headers |= {
+                "x-dead-cause": decision.cause,
+                "x-dead-reason": f"{type(error).__name__}: {error}"[:2_000],
+                "x-dead-traceback": trace,
+                "x-dead-attempts": delivery.failures + 1,
+                "x-dead-at": datetime.now(UTC).isoformat(),
+                "x-dead-host": socket.gethostname(),
+                "x-dead-queue": self._queue.name,
+                "x-dead-exchange": delivery.exchange,
+                "x-dead-routing-key": delivery.routing_key,
+            }
+        return Parcel(
+            id=f"{place}:{time.monotonic_ns()}",
+            exchange=self._queue.exchange,
+            routing_key=routing_key,
+            body=delivery.body,
+            headers=headers,
+            content_type=delivery.content_type,
+            content_encoding=delivery.content_encoding,
+        )
