@@ -1,0 +1,103 @@
+"""The stored answers of idempotency keys: one row each, written in the transaction of the effect itself."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    delete,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+METADATA = MetaData()
+KEPT_FOR = timedelta(hours=24)
+
+IDEMPOTENCY_KEYS = Table(
+    "idempotency_keys",
+    METADATA,
+    Column("subject", Text, primary_key=True),
+    Column("method", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False, comment="SHA-256 of the body"),
+    Column("status", Integer, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+Index("idempotency_keys_created_at", IDEMPOTENCY_KEYS.c.created_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a key is unique in: the caller, the method and the path."""
+
+    subject: str
+    method: str
+    path: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An answer as it was given the first time, and the fingerprint of the body that it answered."""
+
+    fingerprint: bytes
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def add(connection: Connection, scope: Scope, stored: Stored) -> bool:
+    """Write the row; return False if there is one already.
+
+    PostgreSQL waits here for another transaction that is writing the same key, so two can never both pass.
+    """
+    statement = insert(IDEMPOTENCY_KEYS).values(
+        subject=scope.subject,
+        method=scope.method,
+        path=scope.path,
+        key=scope.key,
+        fingerprint=stored.fingerprint,
+        status=stored.status,
+        headers=stored.headers,
+        body=stored.body,
+    )
+    return connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
+
+
+def find(connection: Connection, scope: Scope) -> Stored | None:
+    """Return the stored answer, if there is one."""
+    keys = IDEMPOTENCY_KEYS.c
+    statement = select(keys.fingerprint, keys.status, keys.headers, keys.body).where(
+        keys.subject == scope.subject,
+        keys.method == scope.method,
+        keys.path == scope.path,
+        keys.key == scope.key,
+    )
+    row = connection.execute(statement).one_or_none()
+    return Stored(bytes(row.fingerprint), row.status, row.headers, bytes(row.body)) if row else None
+
+
+def prune(connection: Connection, older_than: timedelta = KEPT_FOR, *, at_most: int = 5_000) -> int:
+    """Delete the oldest rows whose time is over, in one bounded batch; return how many."""
+    keys = IDEMPOTENCY_KEYS
+    old = (
+        select(*keys.primary_key.columns)
+        .where(keys.c.created_at < func.now() - older_than)
+        .limit(at_most)
+        .with_for_update(skip_locked=True)
+        .cte("old")
+    )
+    matches = [keys.c[column.name] == old.c[column.name] for column in keys.primary_key.columns]
+    return connection.execute(delete(keys).where(*matches)).rowcount
