@@ -17,7 +17,7 @@ from shared_http.blueprint import Blueprint
 from shared_http.body import MAX_BODY
 from shared_http.claims import Claims
 from shared_http.edge import Edge
-from shared_http.health import Check, Readiness
+from shared_http.health import Check, Readiness, broker_check, database_check, redis_check
 from shared_http.keys import Keys
 from shared_http.openapi import Api
 from shared_http.prefer import Waiters
@@ -31,12 +31,14 @@ def create_api(
     settings: HttpSettings,
     engine: Engine,
     blueprints: Sequence[Blueprint],
+    migration_head: str | None = None,
     checks: Iterable[Check] = (),
     keys: Keys | None = None,
 ) -> Flask:
     """Return the WSGI application of a service. Nothing is connected before the first request.
 
-    `checks` are what readiness looks at. `keys` replaces the issuer's keys (tests).
+    `migration_head` is the oldest migration that it works with. `checks` are looked at by readiness besides
+    the database, Redis and the broker. `keys` replaces the issuer's keys (tests).
     """
     app = Flask(f"{service}_svc", static_folder=None)
     app.json = _Json(app)
@@ -50,14 +52,22 @@ def create_api(
         service=service,
         engine=engine,
         verifier=Verifier(settings, keys),
-        claims=Claims(settings.redis_url, service),
+        claims=Claims(settings.servers.redis_url, service),
         waiters=Waiters(settings.request_threads),
     )
     edge.attach(shared, app.extensions)
     api = Api(app, service)
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
-    app.register_blueprint(probe_routes(api, Readiness(checks)))
+    readiness = Readiness(
+        [
+            database_check(engine, migration_head),
+            redis_check(settings.servers.redis_url),
+            broker_check(settings.servers.broker_url),
+            *checks,
+        ]
+    )
+    app.register_blueprint(probe_routes(api, readiness))
     app.before_request(_begin)
     app.after_request(_count)
     app.wsgi_app = _Traced(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way

@@ -1,7 +1,9 @@
-"""The stored answers of idempotency keys: one row each, written in the transaction of the effect itself."""
+"""The stored answers of idempotency keys: one row each, written in the transaction of the effect itself.
+
+shared_events/pruning.py deletes them after 24 hours.
+"""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from sqlalchemy import (
     Column,
@@ -13,14 +15,12 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    delete,
     func,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 METADATA = MetaData()
-KEPT_FOR = timedelta(hours=24)
 
 IDEMPOTENCY_KEYS = Table(
     "idempotency_keys",
@@ -35,7 +35,7 @@ IDEMPOTENCY_KEYS = Table(
     Column("body", LargeBinary, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
-Index("idempotency_keys_created_at", IDEMPOTENCY_KEYS.c.created_at)
+Index("idempotency_keys_created_at", IDEMPOTENCY_KEYS.c.created_at, postgresql_using="brin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +87,3 @@ def find(connection: Connection, scope: Scope) -> Stored | None:
     )
     row = connection.execute(statement).one_or_none()
     return Stored(bytes(row.fingerprint), row.status, row.headers, bytes(row.body)) if row else None
-
-
-def prune(connection: Connection, older_than: timedelta = KEPT_FOR, *, at_most: int = 5_000) -> int:
-    """Delete the oldest rows whose time is over, in one bounded batch; return how many."""
-    keys = IDEMPOTENCY_KEYS
-    old = (
-        select(*keys.primary_key.columns)
-        .where(keys.c.created_at < func.now() - older_than)
-        .limit(at_most)
-        .with_for_update(skip_locked=True)
-        .cte("old")
-    )
-    matches = [keys.c[column.name] == old.c[column.name] for column in keys.primary_key.columns]
-    return connection.execute(delete(keys).where(*matches)).rowcount

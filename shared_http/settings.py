@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from shared_events import environment
+from shared_events.settings import Servers
 
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """Where Redis and the broker are, whose tokens are believed, and how many requests run at once."""
+    """Where the servers are, whose tokens are believed, and how many requests run at once."""
 
-    redis_url: str
-    broker_url: str
+    servers: Servers
     jwt_issuer: str
     jwt_audience: str
     jwks_url: str
@@ -18,11 +18,10 @@ class HttpSettings:
     request_threads: int = 8
 
     @classmethod
-    def from_environment(cls) -> "HttpSettings":
-        """Read them; raises BadSetting."""
+    def load(cls) -> "HttpSettings":
+        """Read the environment. Raises BadSetting, which names the variable."""
         return cls(
-            redis_url=environment.url("ORDERFLOW_REDIS_URL", "redis", "rediss", "unix"),
-            broker_url=environment.url("ORDERFLOW_BROKER_URL", "amqp", "amqps"),
+            servers=Servers.load(),
             jwt_issuer=environment.text("ORDERFLOW_JWT_ISSUER"),
             jwt_audience=environment.text("ORDERFLOW_JWT_AUDIENCE"),
             jwks_url=environment.url("ORDERFLOW_JWKS_URL", "http", "https", "file"),
