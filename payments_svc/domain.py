@@ -224,10 +224,6 @@ class Payment:
             self.order_id, self.amount, self.method, held,
         ), said  # fmt: skip
 
-    def postpone(self, intent: Intent, after_s: float) -> list[Said]:
-        """Come back later without a call: the provider is known to be down."""
-        return [self._again(intent, after_s)] if intent.is_open else []
-
     def take(self, intent: Intent, lease: UUID, result: Outcome | Silence) -> list[Said]:
         """Take the result of a call; nothing happens if the lease is no longer the last one."""
         if intent.lease_token != lease:

@@ -26,7 +26,7 @@ from sqlalchemy import (
     text,
 )
 
-from payments_svc.domain import Intent, Payment, Refund
+from payments_svc.domain import Call, Intent, Payment, Refund
 from shared_events.contract import Message
 from shared_events.contracts.values import Money
 from shared_events.work import UnitOfWork
@@ -122,6 +122,7 @@ class PaymentsWork(UnitOfWork):
         super().__init__(connection)
         self.payments: dict[UUID, Payment] = {}
         self.now = datetime.min.replace(tzinfo=UTC)
+        self.call: Call | None = None
         self._saved: dict[tuple[str, UUID], Values] = {}
 
     def lock(self, messages: Sequence[Message]) -> None:

@@ -1,0 +1,112 @@
+"""The circuit breaker around the provider: after a row of failures nobody calls it for a while.
+
+All executors share one breaker in Redis. While Redis cannot be reached each process goes by its own: a
+breaker is there to spare the provider, and a lost Redis must never be why a call is not made.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+import pybreaker
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+T = TypeVar("T")
+
+_WITHOUT_REDIS_S = 5.0
+"""How long Redis is left alone after it failed."""
+
+# pybreaker logs a traceback per command while Redis is away; readiness already says "degraded".
+logging.getLogger("pybreaker").setLevel(logging.CRITICAL)
+
+
+class Open(Exception):
+    """The breaker is open: the call was not made."""
+
+
+class Breaker:
+    """Counts failures in a row, opens after `fail_max`, and lets a call try again `reset_s` later."""
+
+    def __init__(self, redis_url: str | None, *, fail_max: int = 8, reset_s: float = 5.0) -> None:
+        self._reset_s = reset_s
+        self._fail_max = fail_max
+        self._redis = _wary(redis_url) if redis_url else None
+        self._local = self._around(pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED))
+        self._shared: pybreaker.CircuitBreaker | None = None
+
+    @property
+    def state(self) -> str:
+        """`closed`, `open` or `half-open`."""
+        return str(self._current().current_state)
+
+    @property
+    def open_for_s(self) -> float:
+        """How many seconds it will stay open; 0 if a call may be made."""
+        breaker = self._current()
+        if breaker.current_state != pybreaker.STATE_OPEN:
+            return 0.0
+        opened_at = breaker._state_storage.opened_at  # pybreaker has no public way to ask
+        if opened_at is None:
+            return 0.0
+        return max(0.0, self._reset_s - float((datetime.now(UTC) - opened_at).total_seconds()))
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Call the provider and count how it went. Raises Open, or what `function` raises."""
+        try:
+            return self._current().call(function)
+        except pybreaker.CircuitBreakerError as error:
+            raise Open(str(error)) from error
+
+    def _current(self) -> pybreaker.CircuitBreaker:
+        """Return the shared breaker if Redis answers, else the local one."""
+        if self._redis is None or self._redis.is_left_alone:
+            return self._local
+        with suppress(RedisError):
+            if self._shared is None:
+                self._shared = self._around(
+                    pybreaker.CircuitRedisStorage(
+                        pybreaker.STATE_CLOSED, self._redis, namespace="payments:provider"
+                    )
+                )
+            return self._shared
+        return self._local
+
+    def _around(self, storage: pybreaker.CircuitBreakerStorage) -> pybreaker.CircuitBreaker:
+        return pybreaker.CircuitBreaker(
+            fail_max=self._fail_max,
+            reset_timeout=self._reset_s,
+            state_storage=storage,
+            throw_new_error_on_trip=False,  # the caller learns how its own call went
+        )
+
+
+class _WaryRedis(redis.Redis):
+    """A client that does not ask a server that just failed, so that a hanging Redis costs little."""
+
+    _failed_at = float("-inf")
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether it failed a moment ago."""
+        return time.monotonic() - self._failed_at < _WITHOUT_REDIS_S
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Run a command, or fail at once."""
+        if self.is_left_alone:
+            raise redis.ConnectionError("Redis failed a moment ago")
+        try:
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        except RedisError:
+            self._failed_at = time.monotonic()
+            raise
+
+
+def _wary(url: str) -> _WaryRedis:
+    bounds: dict[str, Any] = {"socket_timeout": 0.3, "socket_connect_timeout": 0.3}
+    return cast("_WaryRedis", _WaryRedis.from_url(url, retry=Retry(NoBackoff(), 0), **bounds))
