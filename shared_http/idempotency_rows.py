@@ -73,7 +73,8 @@ def add(connection: Connection, scope: Scope, stored: Stored) -> bool:
         headers=stored.headers,
         body=stored.body,
     )
-    return connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
+    written = statement.on_conflict_do_nothing().returning(IDEMPOTENCY_KEYS.c.key)
+    return connection.execute(written).first() is not None
 
 
 def find(connection: Connection, scope: Scope) -> Stored | None:
