@@ -5,6 +5,7 @@ Here nothing takes that way: each delivery, readable or not, goes to `Batches`, 
 and is acknowledged only after its verdict (see `runtime`).
 """
 
+import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from celery.signals import celeryd_init, setup_logging, worker_shutting_down
 from celery.worker.consumer import Consumer
 from kombu import Exchange, Queue, binding
 
-from shared_events import environment, logs
+from shared_events import environment, probes
 from shared_events.batches import Batches
 from shared_events.delivery import Delivery
 from shared_events.handlers import Handlers
@@ -26,6 +27,7 @@ from shared_events.runtime import Runtime, Verdict
 from shared_events.topology import WorkQueue, bindings
 from shared_events.vitals import VITALS
 
+log = logging.getLogger(__name__)
 SOFT_LIMIT_S, HARD_LIMIT_S = 30.0, 60.0
 _NOT_WANTED = ("Gossip", "DelayedDelivery", "Control")
 
@@ -156,7 +158,7 @@ class StrictConsumer(Consumer):  # type: ignore[misc]
         """Wait for the broker as long as it takes, alive all the while, and come back within 3 s of it."""
 
         def on_error(error: Exception, interval: float) -> None:
-            logs.logger(__name__).warning("no broker (%s); next try in %.1f s", error, interval)
+            log.warning("no broker (%s); next try in %.1f s", error, interval)
 
         return connection.ensure_connection(
             on_error, None, interval_start=0.5, interval_step=0.5, interval_max=3, callback=_still_waiting
@@ -210,6 +212,7 @@ def _name_the_node(instance: Any, **_: Any) -> None:
     """Give each worker a name of its own: two of one name would be one in Flower."""
     name = environment.text("ORDERFLOW_PROCESS_NAME", f"{instance.app.main}-worker-{os.getpid()}")
     instance.hostname = f"{name}@{socket.gethostname()}"
+    environment.load_or_exit(lambda: probes.serve(VITALS))
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]

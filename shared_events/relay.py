@@ -198,12 +198,7 @@ def _parcel(row: Row[Any]) -> Parcel:
     return Parcel(str(row.id), row.exchange, row.routing_key, bytes(row.body), _headers(row))
 
 
-def main() -> None:
-    """Run the relay of the service whose credentials the environment holds, until SIGTERM."""
+if __name__ == "__main__":
     from shared_events.relay_process import run
 
     run()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,258 @@
+"""Orders' tables; the only file that knows their columns."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import (
+    BigInteger, Boolean, Column, Connection, DateTime, Identity, Integer, MetaData, Row, Table, Text, Uuid, func,
+    insert, select,
+)  # fmt: skip
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from orders_svc.book import OrderBook
+from orders_svc.domain import Order, OrderLine
+from orders_svc.saga_engine import Progress, Standing, State
+from shared_events.contract import Message
+from shared_events.contracts.orders import SweepDue
+from shared_events.contracts.values import Money
+from shared_events.work import UnitOfWork
+
+METADATA = MetaData()
+MIGRATION_HEAD = "0001"
+STUCK_AFTER_S = 900
+"""An open order without any waiting timer and without progress for so long is swept."""
+SWEEP_AT_MOST = 100
+
+ORDERS = Table(
+    "orders",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("customer_id", Uuid, nullable=False),
+    Column("reference", Text),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Column("detail", Text, nullable=False),
+    Column("lines", JSONB, nullable=False, comment="[{sku, name, quantity, unit_price}], never changed"),
+    Column("total_amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("payment_method", Text, nullable=False, comment="the provider's token"),
+    Column("shipping_address", JSONB, nullable=False),
+    Column("metadata", JSONB, nullable=False),
+    Column("saga", JSONB, nullable=False, comment="{steps: {name: [standing, attempt]}, undoing, doubted}"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("confirmed_at", DateTime(timezone=True)),
+)
+
+ORDER_ENTRIES = Table(
+    "order_entries",
+    METADATA,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("order_id", Uuid, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("event", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+PRODUCTS = Table(
+    "products",
+    METADATA,
+    Column("sku", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("price_amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("version", BigInteger, nullable=False),
+)
+
+CUSTOMERS = Table(
+    "customers",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("suspended", Boolean, nullable=False),
+    Column("version", BigInteger, nullable=False),
+)
+
+_LOCK = """
+    SELECT orders.*, now() AS read_at, coalesce(customers.suspended, false) AS suspended
+    FROM orders LEFT JOIN customers ON customers.id = orders.customer_id
+    WHERE orders.id = ANY(%(ids)s) ORDER BY orders.id FOR UPDATE OF orders
+"""
+_STUCK = f"""
+    SELECT orders.*, now() AS read_at, coalesce(customers.suspended, false) AS suspended
+    FROM orders LEFT JOIN customers ON customers.id = orders.customer_id
+    WHERE orders.status NOT IN ('completed', 'cancelled')
+      AND orders.updated_at < now() - interval '{STUCK_AFTER_S} seconds'
+      AND NOT EXISTS (SELECT 1 FROM outbox WHERE correlation_id = orders.id)
+    ORDER BY orders.id LIMIT {SWEEP_AT_MOST} FOR UPDATE OF orders SKIP LOCKED
+"""  # noqa: S608  constants
+_UPDATE = """
+    UPDATE orders SET status = new.status, reason = new.reason, detail = new.detail, saga = new.saga,
+                      confirmed_at = new.confirmed_at, version = version + 1, updated_at = now()
+    FROM unnest(%(id)s::uuid[], %(status)s::text[], %(reason)s::text[], %(detail)s::text[], %(saga)s::jsonb[],
+                %(confirmed_at)s::timestamptz[]) AS new (id, status, reason, detail, saga, confirmed_at)
+    WHERE orders.id = new.id
+"""
+_json = msgspec.json.encode
+
+
+class OrdersWork(UnitOfWork, OrderBook):
+    """The order book in PostgreSQL. Lock order: orders by id, then the copies."""
+
+    service = "orders"
+
+    def __init__(self, connection: Connection) -> None:
+        UnitOfWork.__init__(self, connection)
+        OrderBook.__init__(self)
+        self._placed: list[Order] = []
+
+    def lock(self, messages: Sequence[Message]) -> None:
+        """Read and lock the orders that these messages are about; for a sweep also those that are stuck."""
+        ids = {order_id for each in messages if (order_id := getattr(each, "order_id", None))}
+        if ids:
+            self.orders = {order.id: order for order in self._read(_LOCK, ids=sorted(ids))}
+        if any(isinstance(each, SweepDue) for each in messages):
+            self.stuck = list(self._read(_STUCK))
+            self.has_no_products = self.connection.execute(select(PRODUCTS.c.sku).limit(1)).first() is None
+
+    def catalogue(self, skus: Iterable[str], customer_id: UUID) -> tuple[dict[str, Row[Any]], bool]:
+        """Return the products of these SKUs, and whether the customer is suspended; sets `now`."""
+        table = CUSTOMERS.c
+        suspended = select(func.bool_or(table.suspended)).where(table.id == customer_id).scalar_subquery()
+        standing = self.connection.execute(select(func.now(), suspended)).one()
+        self.now = standing[0]
+        rows = self.connection.execute(select(PRODUCTS).where(PRODUCTS.c.sku.in_(sorted(skus))))
+        return {row.sku: row for row in rows}, bool(standing[1])
+
+    def add(self, order: Order) -> None:
+        """Keep a new order."""
+        self._placed.append(order)
+
+    def flush(self) -> None:
+        """Write new and changed orders, their timelines, and newer copies."""
+        touched = [*self.orders.values(), *self.stuck]
+        changed = [order for order in touched if order.changed]
+        if self._placed:
+            self.connection.execute(insert(ORDERS), [_row(order) for order in self._placed])
+        if changed:
+            self.connection.exec_driver_sql(_UPDATE, _columns(changed))
+        entries = [
+            {"order_id": order.id, "at": entry.at, "event": entry.event, "detail": entry.detail}
+            for order in (*self._placed, *touched)
+            for entry in order.news
+        ]
+        if entries:
+            self.connection.execute(insert(ORDER_ENTRIES), entries)
+        self._write_copies()
+
+    def _read(self, query: str, **values: Any) -> Iterable[Order]:
+        for row in self.connection.exec_driver_sql(query, values):
+            self.now = row.read_at
+            yield order_of(row, suspended=row.suspended)
+
+    def _write_copies(self) -> None:
+        if self.products:
+            facts = [self.products[sku] for sku in sorted(self.products)]
+            new = upsert(PRODUCTS)
+            self.connection.execute(
+                new.on_conflict_do_update(
+                    index_elements=["sku"],
+                    set_={name: new.excluded[name] for name in PRODUCTS.c.keys() if name != "sku"},
+                    where=PRODUCTS.c.version < new.excluded.version,
+                ),
+                [
+                    {
+                        "sku": fact.sku, "name": fact.name, "price_amount": fact.price.amount,
+                        "currency": fact.price.currency, "active": fact.active, "version": fact.aggregate_version,
+                    }  # fmt: skip
+                    for fact in facts
+                ],
+            )
+        if self.customers:
+            known = upsert(CUSTOMERS)
+            self.connection.execute(
+                known.on_conflict_do_update(
+                    index_elements=["id"],
+                    set_={"suspended": known.excluded.suspended, "version": known.excluded.version},
+                    where=CUSTOMERS.c.version < known.excluded.version,
+                ),
+                [
+                    {"id": id_, "suspended": fact.suspended, "version": fact.aggregate_version}
+                    for id_, fact in sorted(self.customers.items())
+                ],
+            )
+
+
+def order_of(row: Row[Any], *, suspended: bool = False) -> Order:
+    """Return the order in a row of ORDERS."""
+    return Order(
+        id=row.id,
+        customer_id=row.customer_id,
+        lines=tuple(OrderLine(**line) for line in row.lines),
+        total=Money(row.total_amount, row.currency),
+        payment_method=row.payment_method,
+        shipping_address=row.shipping_address,
+        created_at=row.created_at,
+        reference=row.reference,
+        metadata=row.metadata,
+        status=row.status,
+        reason=row.reason,
+        detail=row.detail,
+        saga=_state(row.saga),
+        customer_suspended=suspended,
+        confirmed_at=row.confirmed_at,
+    )
+
+
+def _state(saved: dict[str, Any]) -> State:
+    steps = {
+        name: Progress(Standing(standing), attempt) for name, (standing, attempt) in saved["steps"].items()
+    }
+    return State(MappingProxyType(steps), saved["undoing"], frozenset(saved["doubted"]))
+
+
+def _saved(state: State) -> dict[str, Any]:
+    steps = {name: [progress.standing.value, progress.attempt] for name, progress in state.steps.items()}
+    return {"steps": steps, "undoing": state.undoing, "doubted": sorted(state.doubted)}
+
+
+def _row(order: Order) -> dict[str, Any]:
+    return {
+        "id": order.id,
+        "customer_id": order.customer_id,
+        "reference": order.reference,
+        "status": order.status,
+        "reason": order.reason,
+        "detail": order.detail,
+        "lines": [
+            {"sku": line.sku, "name": line.name, "quantity": line.quantity, "unit_price": line.unit_price}
+            for line in order.lines
+        ],
+        "total_amount": order.total.amount,
+        "currency": order.total.currency,
+        "payment_method": order.payment_method,
+        "shipping_address": dict(order.shipping_address),
+        "metadata": dict(order.metadata),
+        "saga": _saved(order.saga),
+        "created_at": order.created_at,
+        "confirmed_at": order.confirmed_at,
+    }
+
+
+def _columns(changed: Sequence[Order]) -> dict[str, list[str | UUID | datetime | None]]:
+    return {
+        "id": [order.id for order in changed],
+        "status": [order.status for order in changed],
+        "reason": [order.reason for order in changed],
+        "detail": [order.detail for order in changed],
+        "saga": [_json(_saved(order.saga)).decode() for order in changed],
+        "confirmed_at": [order.confirmed_at for order in changed],
+    }
+
+
