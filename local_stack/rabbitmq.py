@@ -32,7 +32,10 @@ exec "$0"
 
 
 class RabbitMQ(Server):
-    """RabbitMQ with one administrator, `admin`, and the virtual host `orderflow`."""
+    """RabbitMQ with one administrator, `admin`, and the virtual host `orderflow`.
+
+    `ports` are those of AMQP, the management API, Erlang's distribution, and epmd.
+    """
 
     name = "rabbitmq"
 
@@ -43,7 +46,7 @@ class RabbitMQ(Server):
         log: Path,
         account: Account | None,
         *,
-        ports: tuple[int, int, int, int],
+        ports: tuple[int, ...],
         password: str,
     ) -> None:
         super().__init__(program, home, log, account)

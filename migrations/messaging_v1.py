@@ -60,7 +60,7 @@ CREATE INDEX dead_letters_open ON dead_letters (cause, type) WHERE status = 'ope
 CREATE INDEX dead_letters_correlation_id ON dead_letters (correlation_id);
 
 CREATE TABLE relay_state (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     asleep boolean NOT NULL
 );
 INSERT INTO relay_state (asleep) VALUES (false);

@@ -64,6 +64,6 @@ DEAD_LETTERS = Table(
 RELAY_STATE = Table(
     "relay_state",
     METADATA,
-    Column("only", Boolean, primary_key=True, server_default="true"),
+    Column("singleton", Boolean, primary_key=True, server_default="true"),
     Column("asleep", Boolean, nullable=False, comment="a relay waits to be notified"),
 )

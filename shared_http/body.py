@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import marshmallow
 import msgspec
+import webargs
 from flask import Request, g, request
 from webargs.flaskparser import FlaskParser
 
@@ -98,8 +99,9 @@ class Parser(FlaskParser):
         "querystring": marshmallow.RAISE,
     }
 
-    def _raw_load_json(self, req: Request) -> Any:  # noqa: ARG002  (webargs's signature)
-        return read_json()
+    def _raw_load_json(self, req: Request) -> Any:
+        """Return the body; no body at all is like an empty object, for routes whose members are optional."""
+        return read_json() if req.mimetype or req.get_data(cache=True) else webargs.missing
 
     def handle_error(
         self,

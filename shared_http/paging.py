@@ -80,14 +80,17 @@ def fetch_page(
     The columns must be selected, never null, and together unique; all ascend, or all descend.
     """
     if cursor is not None:
-        last = tuple_(
-            *(literal(value, column.type) for column, value in zip(by, _open(cursor, by), strict=True))
-        )
+        key = zip(by, key_in(cursor, by), strict=True)
+        last = tuple_(*(literal(value, column.type) for column, value in key))
         statement = statement.where(tuple_(*by) < last if newest_first else tuple_(*by) > last)
     order = [column.desc() if newest_first else column.asc() for column in by]
     rows = connection.execute(statement.order_by(*order).limit(limit + 1)).all()
-    more = len(rows) > limit
-    return Page(rows[:limit], _seal(rows[limit - 1], by) if more else None)
+    return cut(rows, by, limit)
+
+
+def cut(rows: Sequence[Row[Any]], by: Sequence[Column[Any]], limit: int) -> Page:
+    """Return a page of the first `limit` rows; one row more than that says that there is a next page."""
+    return Page(rows[:limit], _seal(rows[limit - 1], by) if len(rows) > limit else None)
 
 
 def _seal(row: Row[Any], by: Sequence[Column[Any]]) -> str:
@@ -96,8 +99,8 @@ def _seal(row: Row[Any], by: Sequence[Column[Any]]) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(key)).rstrip(b"=").decode()
 
 
-def _open(cursor: str, by: Sequence[Column[Any]]) -> list[Any]:
-    """Return the key inside a cursor. Raises Problem unless it fits this list."""
+def key_in(cursor: str, by: Sequence[Column[Any]]) -> list[Any]:
+    """Return the last key of the page before, out of a cursor. Raises Problem unless it fits this list."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         key = msgspec.json.decode(raw, type=dict[str, Any])
