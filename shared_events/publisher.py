@@ -177,13 +177,15 @@ class _Wave:
         channel.events["basic_return"].add(self._on_return)
 
     def send(self, parcel: Parcel, user: str) -> None:
-        message = self._channel.prepare_message(
+        message = amqp.Message(
             parcel.body,
-            0,
-            parcel.content_type,
-            parcel.content_encoding,
-            parcel.headers,
-            {"delivery_mode": 2, "message_id": parcel.id, "correlation_id": parcel.id, "user_id": user},
+            application_headers=parcel.headers,
+            content_type=parcel.content_type,
+            content_encoding=parcel.content_encoding,
+            delivery_mode=2,
+            message_id=parcel.id,
+            correlation_id=parcel.id,
+            user_id=user,
         )
         self._sequence += 1
         self._waiting[self._sequence] = parcel.id

@@ -1,7 +1,10 @@
 """The relay's process: the relay itself, the dead-letter collector, pruning and the probes, a thread each."""
 
+import logging
+import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 from prometheus_client import REGISTRY
@@ -14,6 +17,8 @@ from shared_events.publisher import Publisher, user_of
 from shared_events.relay import Relay
 from shared_events.topology import TIERS_S, work_queue
 from shared_events.vitals import VITALS
+
+log = logging.getLogger(__name__)
 
 
 def run() -> None:
@@ -31,11 +36,9 @@ def run() -> None:
     stop = threading.Event()
     _stop_on_signals(stop)
     threads = [
-        threading.Thread(target=Collector(service, engine, broker_url).run, args=(stop,), name="collector"),
-        threading.Thread(target=pruning.run, args=(engine, stop), name="pruning"),
+        _start("collector", lambda: Collector(service, engine, broker_url).run(stop)),
+        _start("pruning", lambda: pruning.run(engine, stop)),
     ]
-    for thread in threads:
-        thread.start()
     VITALS.ready = True
     with Publisher(broker_url) as publisher:
         Relay(service, engine, publisher).run(stop)
@@ -49,6 +52,21 @@ def _servers() -> tuple[str, str]:
     if not user_of(broker_url):
         raise environment.BadSetting("ORDERFLOW_BROKER_URL names no user: it is the service's name")
     return environment.url("ORDERFLOW_DATABASE_URL", "postgresql"), broker_url
+
+
+def _start(name: str, run: Callable[[], None]) -> threading.Thread:
+    """Run in a thread; an error that it does not expect ends the whole process, to be started afresh."""
+
+    def run_or_die() -> None:
+        try:
+            run()
+        except BaseException:
+            log.exception("the %s failed", name)
+            os._exit(1)
+
+    thread = threading.Thread(target=run_or_die, name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 def _stop_on_signals(stop: threading.Event) -> None:
