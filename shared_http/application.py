@@ -1,6 +1,6 @@
 """One way to make the API of a service: blueprints behind tracing, access, problems, health, metrics."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -34,11 +34,13 @@ def create_api(
     migration_head: str | None = None,
     checks: Iterable[Check] = (),
     keys: Keys | None = None,
+    config: Mapping[str, object] | None = None,
 ) -> Flask:
     """Return the WSGI application of a service. Nothing is connected before the first request.
 
     `migration_head` is the oldest migration that it works with. `checks` are looked at by readiness besides
-    the database, Redis and the broker. `keys` replaces the issuer's keys (tests).
+    the database, Redis and the broker. `keys` replaces the issuer's keys (tests). `config` is the service's
+    own part of Flask's configuration.
     """
     app = Flask(f"{service}_svc", static_folder=None)
     app.json = _Json(app)
@@ -47,9 +49,11 @@ def create_api(
         API_TITLE=f"Orderflow: {service}",
         API_VERSION=version("orderflow"),
         OPENAPI_VERSION="3.1.0",
+        **(config or {}),
     )
     shared = Edge(
         service=service,
+        settings=settings,
         engine=engine,
         verifier=Verifier(settings, keys),
         claims=Claims(settings.servers.redis_url, service),

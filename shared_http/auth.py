@@ -4,6 +4,7 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 
 import jwt
 from flask import g, request
@@ -68,7 +69,7 @@ class Verifier:
         try:
             key = self._keys.find(str(jwt.get_unverified_header(token).get("kid", "")))
             if key is None:
-                raise _unauthenticated("The token is signed by an unknown key")
+                raise _invalid("The token is signed by an unknown key")
             claims = jwt.decode(
                 token,
                 key,
@@ -81,11 +82,24 @@ class Verifier:
         except KeysUnreachable as error:
             raise Problem(IDENTITY_UNAVAILABLE, headers={"Retry-After": "5"}) from error
         except (jwt.PyJWTError, ValueError) as error:
-            raise _unauthenticated(f"The token is not valid: {error}") from error
+            raise _invalid(f"The token is not valid: {error}") from error
         return float(claims["exp"]), found
 
 
-def _unauthenticated(detail: str) -> Problem:
+def unauthenticated() -> Problem:
+    """Return the refusal of a request without a token."""
+    return Problem(UNAUTHENTICATED, headers={"WWW-Authenticate": "Bearer"})
+
+
+def insufficient_scope(needed: Iterable[str]) -> Problem:
+    """Return the refusal of a token that has none of the needed scopes."""
+    names = sorted(needed)
+    challenge = f'Bearer error="insufficient_scope", scope="{" ".join(names)}"'
+    detail = f"This route asks for the scope {' or '.join(names)}"
+    return Problem(MISSING_SCOPE, detail, headers={"WWW-Authenticate": challenge})
+
+
+def _invalid(detail: str) -> Problem:
     return Problem(UNAUTHENTICATED, detail, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
 
@@ -96,7 +110,7 @@ def optional_identity() -> Identity | None:
         return None
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise _unauthenticated("The Authorization header does not carry a bearer token")
+        raise _invalid("The Authorization header does not carry a bearer token")
     return current_edge().verifier.identity(token.strip())
 
 
@@ -104,11 +118,9 @@ def authenticate(scopes: frozenset[str]) -> Identity:
     """Return who asks if their token has one of `scopes`. Raises Problem."""
     identity = optional_identity()
     if identity is None:
-        raise Problem(UNAUTHENTICATED, headers={"WWW-Authenticate": "Bearer"})
+        raise unauthenticated()
     if not scopes & identity.scopes:
-        needed = " or ".join(sorted(scopes))
-        challenge = f'Bearer error="insufficient_scope", scope="{needed}"'
-        raise Problem(MISSING_SCOPE, f"This route asks for {needed}", headers={"WWW-Authenticate": challenge})
+        raise insufficient_scope(scopes)
     return identity
 
 

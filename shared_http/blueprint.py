@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import flask_smorest
 from flask import Flask, g, request
-from flask_smorest.exceptions import NotModified
+from flask_smorest.exceptions import NotModified, PreconditionFailed
 from marshmallow import Schema
 
 from shared_http.auth import authenticate
@@ -110,8 +110,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         self.set_etag({"version": version})
 
     def check_version(self, version: int) -> None:
-        """Answer 412 unless the request's `If-Match` names this version of the row."""
-        self.check_etag({"version": version})
+        """Answer 412 unless `If-Match` names this version of the row. Only PATCH must send one."""
+        if request.method in self.METHODS_NEEDING_CHECK_ETAG:
+            self.check_etag({"version": version})
+        elif request.if_match and self._generate_etag({"version": version}) not in request.if_match:
+            raise PreconditionFailed
 
     def _check_not_modified(self, etag: str) -> None:
         if request.method in self.METHODS_CHECKING_NOT_MODIFIED and etag in request.if_none_match:

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from shared_http.claims import Claims
 from shared_http.prefer import Waiters
+from shared_http.settings import HttpSettings
 
 if TYPE_CHECKING:
     from shared_http.auth import Verifier
@@ -20,6 +21,7 @@ class Edge:
     """The service's name and what its requests share."""
 
     service: str
+    settings: HttpSettings
     engine: Engine
     verifier: "Verifier"
     claims: Claims

@@ -126,7 +126,7 @@ def remember(connection: Connection, response: Response) -> None:
     If the key turns out to be answered already, this ends the view: its transaction is rolled back and the
     stored answer is sent.
     """
-    attempt: _Attempt | None = g.idempotency
+    attempt: _Attempt | None = g.get("idempotency")
     if attempt is None:
         return
     headers = {name: response.headers[name] for name in _STORED_HEADERS if name in response.headers}
