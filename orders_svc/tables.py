@@ -116,10 +116,14 @@ class OrdersWork(UnitOfWork, OrderBook):
         """Read and lock the orders that these messages are about; for a sweep also those that are stuck."""
         ids = {order_id for each in messages if (order_id := getattr(each, "order_id", None))}
         if ids:
-            self.orders = {order.id: order for order in self._read(_LOCK, ids=sorted(ids))}
+            self.lock_orders(ids)
         if any(isinstance(each, SweepDue) for each in messages):
             self.stuck = list(self._read(_STUCK))
             self.has_no_products = self.connection.execute(select(PRODUCTS.c.sku).limit(1)).first() is None
+
+    def lock_orders(self, ids: Iterable[UUID]) -> None:
+        """Read and lock these orders; sets `now`."""
+        self.orders = {order.id: order for order in self._read(_LOCK, ids=sorted(ids))}
 
     def catalogue(self, skus: Iterable[str], customer_id: UUID) -> tuple[dict[str, Row[Any]], bool]:
         """Return the products of these SKUs, and whether the customer is suspended; sets `now`."""
@@ -150,6 +154,10 @@ class OrdersWork(UnitOfWork, OrderBook):
         if entries:
             self.connection.execute(insert(ORDER_ENTRIES), entries)
         self._write_copies()
+        self._placed.clear()
+        for order in touched:
+            order.changed = False
+            order.news.clear()
 
     def _read(self, query: str, **values: Any) -> Iterable[Order]:
         for row in self.connection.exec_driver_sql(query, values):

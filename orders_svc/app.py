@@ -1,0 +1,33 @@
+"""The WSGI application of Orders: `granian --interface wsgi --factory orders_svc.app:create_app`."""
+
+from flask import Flask
+
+from orders_svc.api import blp
+from orders_svc.intake import BackPressure
+from orders_svc.saga import checkout
+from orders_svc.settings import Settings
+from orders_svc.tables import MIGRATION_HEAD
+from shared_events import database, environment, logs
+from shared_http.application import create_api
+from shared_http.ops import ops_routes
+from shared_http.settings import HttpSettings
+
+
+def create_app() -> Flask:
+    """Return the application, configured from the environment; a bad setting ends the process with one line."""
+    environment.load_or_exit(lambda: logs.configure("orders-api"))
+    http, settings = environment.load_or_exit(lambda: (HttpSettings.load(), Settings.load()))
+    engine = database.engine(
+        http.servers.database_url, pool_size=http.request_threads, process="orders-api"
+    )
+    return create_api(
+        "orders",
+        settings=http,
+        engine=engine,
+        blueprints=[blp, ops_routes("orders")],
+        migration_head=MIGRATION_HEAD,
+        config={
+            "CHECKOUT": checkout(settings.deadlines),
+            "BACK_PRESSURE": BackPressure(settings.max_outbox_rows),
+        },
+    )
