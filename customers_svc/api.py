@@ -182,6 +182,7 @@ def _register(work: Customers, customer_id: UUID, profile: Profile) -> Response:
             raise Problem(EMAIL_TAKEN, errors=_EMAIL_TAKEN_AT)
         raise Problem(ALREADY_REGISTERED)
     _tell(work, CustomerRegistered, customer)
+    blp.set_version(customer.version)
     headers = {"Location": f"/v1/customers/{customer_id}"}
     answer = json_response(shown(customer, to_staff=False), 201, headers)
     remember(work.connection, answer)

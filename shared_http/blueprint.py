@@ -6,8 +6,9 @@ from functools import wraps
 from typing import Any, ClassVar, TypeVar, cast
 
 import flask_smorest
-from flask import Flask, g, request
+from flask import Flask, Response, g, request
 from flask_smorest.exceptions import NotModified, PreconditionFailed
+from flask_smorest.utils import get_appcontext
 from marshmallow import Schema
 
 from shared_http.auth import authenticate
@@ -115,6 +116,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
             self.check_etag({"version": version})
         elif request.if_match and self._generate_etag({"version": version}) not in request.if_match:
             raise PreconditionFailed
+
+    def _set_etag_in_response(self, response: Response) -> None:
+        """Send the version that the view set; without one there is no ETag."""
+        etag = get_appcontext().get("etag", {}).get("etag")
+        if etag is not None:
+            response.set_etag(etag)
 
     def _check_not_modified(self, etag: str) -> None:
         if request.method in self.METHODS_CHECKING_NOT_MODIFIED and etag in request.if_none_match:
