@@ -1,0 +1,23 @@
+"""The tables of Inventory, and its unit of work. The only place that knows columns."""
+
+from inventory_svc.tables.columns import (
+    METADATA,
+    MIGRATION_HEAD,
+    PRODUCTS,
+    RESERVATION_LINES,
+    RESERVATIONS,
+    STOCK,
+    STOCK_MOVEMENTS,
+)
+from inventory_svc.tables.work import InventoryWork
+
+__all__ = [
+    "METADATA",
+    "MIGRATION_HEAD",
+    "PRODUCTS",
+    "RESERVATIONS",
+    "RESERVATION_LINES",
+    "STOCK",
+    "STOCK_MOVEMENTS",
+    "InventoryWork",
+]

@@ -1,0 +1,230 @@
+"""How the rows of Inventory are locked, loaded and saved, for many messages at once."""
+
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, Row, Text, Uuid, any_, bindparam, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from inventory_svc.domain import Details, Movement, Product, Reservation, Shelves, Status, Stock
+from inventory_svc.tables.columns import PRODUCTS, RESERVATION_LINES, RESERVATIONS, STOCK
+from shared_events.contract import Message
+from shared_events.contracts.values import Line, Money, Shortage
+from shared_events.work import UnitOfWork
+
+Values = dict[str, Any]
+T = TypeVar("T")
+
+
+class InventoryWork(UnitOfWork, Shelves):
+    """Shelves filled with the locked rows of one transaction; what changed on them is written by `flush`."""
+
+    service = "inventory"
+
+    def __init__(self, connection: Connection) -> None:
+        UnitOfWork.__init__(self, connection)
+        Shelves.__init__(self)
+        self._stored: dict[tuple[type, object], object] = {}
+
+    def lock(self, messages: Sequence[Message]) -> None:
+        """Lock the reservations of these messages' orders, then the stock of every SKU they are about.
+
+        Always in this order, and each sorted by its key, so that two batches never wait for each other.
+        """
+        orders = {each.order_id for each in messages if hasattr(each, "order_id")}
+        held = self._lock_reservations(sorted(orders - self.reservations.keys()))
+        self.lock_stock({line.sku for each in messages for line in getattr(each, "lines", ())} | held)
+
+    def lock_stock(self, skus: Iterable[str]) -> None:
+        """Lock the stock of these SKUs; an unknown one stays missing."""
+        wanted = sorted(set(skus) - self.stock.keys())
+        if wanted:
+            found = self.connection.execute(_LOCK_STOCK, {"skus": wanted})
+            self._take(self.stock, {row.sku: Stock(row.sku, row.on_hand, row.reserved) for row in found})
+
+    def lock_product(self, sku: str) -> Product | None:
+        """Lock an entry of the catalogue, even one that does not exist yet; return it if it does."""
+        self.connection.execute(_LOCK_SKU, {"sku": sku})
+        found = self.connection.execute(_PRODUCT, {"sku": sku})
+        self._take(self.products, {row.sku: _product(row) for row in found})
+        return self.products.get(sku)
+
+    def products_after(self, sku: str, limit: int) -> list[Product]:
+        """Return the next products in the order of their SKUs, only to be read."""
+        found = self.connection.execute(_PRODUCTS_AFTER, {"sku": sku, "size": limit})
+        return [_product(row) for row in found]
+
+    def flush(self) -> None:
+        """Write what is new and what has changed, with one statement per table and kind."""
+        new, changed = self._unsaved(self.products)
+        self._write(_SAVE_PRODUCTS, _product_row, [*new, *changed])
+        new_stock, changed_stock = self._unsaved(self.stock)
+        self._write(_INSERT_STOCK, _stock_row, new_stock)
+        self._write(_UPDATE_STOCK, _stock_row, changed_stock)
+        made, decided = self._unsaved(self.reservations)
+        self._write(_INSERT_RESERVATIONS, _reservation_row, made)
+        self._write(_INSERT_LINES, _line_row, [(each.order_id, line) for each in made for line in each.lines])
+        self._write(_UPDATE_RESERVATIONS, _reservation_row, decided)
+        self._write(_INSERT_MOVEMENTS, _movement_row, self.movements)
+        self.movements.clear()
+
+    def _lock_reservations(self, orders: list[UUID]) -> set[str]:
+        """Lock these orders' reservations; return the SKUs of their lines."""
+        if not orders:
+            return set()
+        found = self.connection.execute(_LOCK_RESERVATIONS, {"orders": orders})
+        reservations = {row.order_id: _reservation(row) for row in found}
+        if reservations:
+            # Only now: a line may have been written while this waited for the lock.
+            for row in self.connection.execute(_LINES, {"orders": list(reservations)}):
+                reservations[row.order_id].lines += (Line(row.sku, row.quantity),)
+        self._take(self.reservations, reservations)
+        return {line.sku for each in reservations.values() for line in each.lines}
+
+    def _take(self, shelf: dict[Any, T], found: dict[Any, T]) -> None:
+        """Put what was read on its shelf, and keep a copy to see what changes."""
+        shelf.update(found)
+        self._stored.update(((type(thing), key), copy(thing)) for key, thing in found.items())
+
+    def _unsaved(self, shelf: dict[Any, T]) -> tuple[list[T], list[T]]:
+        """Return what is new on a shelf and what has changed, sorted by key; it counts as stored."""
+        stored = [(thing, self._stored.get((type(thing), key))) for key, thing in sorted(shelf.items())]
+        self._take(shelf, shelf)
+        new = [thing for thing, before in stored if before is None]
+        return new, [thing for thing, before in stored if before is not None and before != thing]
+
+    def _write(self, statement: str, row: Callable[[T], Values], things: Sequence[T]) -> None:
+        rows = [row(thing) for thing in things]
+        if rows:
+            columns = {name: [each[name] for each in rows] for name in rows[0]}
+            self.connection.exec_driver_sql(statement, columns)
+
+
+_ORDERS = any_(bindparam("orders", type_=ARRAY(Uuid)))
+_LOCK_RESERVATIONS = (
+    select(RESERVATIONS)
+    .where(RESERVATIONS.c.order_id == _ORDERS)
+    .order_by(RESERVATIONS.c.order_id)
+    .with_for_update(key_share=True)
+)
+_LINES = (
+    select(RESERVATION_LINES)
+    .where(RESERVATION_LINES.c.order_id == _ORDERS)
+    .order_by(RESERVATION_LINES.c.order_id, RESERVATION_LINES.c.sku)
+)
+_LOCK_STOCK = (
+    select(STOCK)
+    .where(STOCK.c.sku == any_(bindparam("skus", type_=ARRAY(Text))))
+    .order_by(STOCK.c.sku)
+    .with_for_update(key_share=True)
+)
+_LOCK_SKU = text("SELECT pg_advisory_xact_lock(hashtextextended('product:' || :sku, 0))")
+_PRODUCT = select(PRODUCTS).where(PRODUCTS.c.sku == bindparam("sku"))
+_PRODUCTS_AFTER = (
+    select(PRODUCTS)
+    .where(PRODUCTS.c.sku > bindparam("sku"))
+    .order_by(PRODUCTS.c.sku)
+    .limit(bindparam("size"))
+)
+
+_SAVE_PRODUCTS = """
+    INSERT INTO products (sku, name, description, price_amount, currency, active, version, external_version)
+    SELECT * FROM unnest(%(sku)s::text[], %(name)s::text[], %(description)s::text[],
+                         %(price_amount)s::bigint[], %(currency)s::text[], %(active)s::boolean[],
+                         %(version)s::int[], %(external_version)s::bigint[])
+    ON CONFLICT (sku) DO UPDATE
+    SET name = excluded.name, description = excluded.description, price_amount = excluded.price_amount,
+        currency = excluded.currency, active = excluded.active, version = excluded.version,
+        external_version = excluded.external_version,
+        updated_at = CASE WHEN products.version = excluded.version THEN products.updated_at ELSE now() END
+"""
+_INSERT_STOCK = """
+    INSERT INTO stock (sku, on_hand, reserved)
+    SELECT * FROM unnest(%(sku)s::text[], %(on_hand)s::bigint[], %(reserved)s::bigint[])
+"""
+_UPDATE_STOCK = """
+    UPDATE stock SET on_hand = new.on_hand, reserved = new.reserved
+    FROM unnest(%(sku)s::text[], %(on_hand)s::bigint[], %(reserved)s::bigint[])
+      AS new (sku, on_hand, reserved)
+    WHERE stock.sku = new.sku
+"""
+_INSERT_RESERVATIONS = """
+    INSERT INTO reservations (order_id, status, shortages, hold_until)
+    SELECT order_id, status, shortages::jsonb, now() + make_interval(secs => hold_s)
+    FROM unnest(%(order_id)s::uuid[], %(status)s::text[], %(shortages)s::text[], %(hold_s)s::float8[])
+      AS new (order_id, status, shortages, hold_s)
+"""
+_UPDATE_RESERVATIONS = """
+    UPDATE reservations
+    SET status = new.status, updated_at = now(),
+        hold_until = coalesce(now() + make_interval(secs => new.hold_s), reservations.hold_until)
+    FROM unnest(%(order_id)s::uuid[], %(status)s::text[], %(shortages)s::text[], %(hold_s)s::float8[])
+      AS new (order_id, status, shortages, hold_s)
+    WHERE reservations.order_id = new.order_id
+"""
+_INSERT_LINES = """
+    INSERT INTO reservation_lines (order_id, sku, quantity)
+    SELECT * FROM unnest(%(order_id)s::uuid[], %(sku)s::text[], %(quantity)s::bigint[])
+"""
+_INSERT_MOVEMENTS = """
+    INSERT INTO stock_movements (id, sku, kind, quantity, cause, order_id)
+    SELECT * FROM unnest(%(id)s::uuid[], %(sku)s::text[], %(kind)s::text[], %(quantity)s::bigint[],
+                         %(cause)s::text[], %(order_id)s::uuid[])
+"""
+
+
+def _product(row: Row[Any]) -> Product:
+    details = Details(row.name, row.description, Money(row.price_amount, row.currency), row.active)
+    return Product(row.sku, details, row.version, row.external_version)
+
+
+def _product_row(product: Product) -> Values:
+    its = product.details
+    return {
+        "sku": product.sku,
+        "name": its.name,
+        "description": its.description,
+        "price_amount": its.price.amount,
+        "currency": its.price.currency,
+        "active": its.active,
+        "version": product.version,
+        "external_version": product.external_version,
+    }
+
+
+def _stock_row(stock: Stock) -> Values:
+    return {"sku": stock.sku, "on_hand": stock.on_hand, "reserved": stock.reserved}
+
+
+def _reservation(row: Row[Any]) -> Reservation:
+    shortages = msgspec.convert(row.shortages or [], tuple[Shortage, ...])
+    return Reservation(row.order_id, Status(row.status), shortages=shortages)
+
+
+def _reservation_row(reservation: Reservation) -> Values:
+    shortages = reservation.shortages
+    return {
+        "order_id": reservation.order_id,
+        "status": reservation.status.value,
+        "shortages": msgspec.json.encode(shortages).decode() if shortages else None,
+        "hold_s": reservation.hold_s,
+    }
+
+
+def _line_row(of_order: tuple[UUID, Line]) -> Values:
+    order_id, line = of_order
+    return {"order_id": order_id, "sku": line.sku, "quantity": line.quantity}
+
+
+def _movement_row(movement: Movement) -> Values:
+    return {
+        "id": movement.id,
+        "sku": movement.sku,
+        "kind": movement.kind.value,
+        "quantity": movement.quantity,
+        "cause": movement.cause,
+        "order_id": movement.order_id,
+    }
