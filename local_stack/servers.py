@@ -46,7 +46,7 @@ class Servers:
         self._programs = binaries.locate(names)
         self._account = server_account()
         self._logs = data / "logs"
-        self._home = reachable(data / "servers", self._account)
+        self._home = reachable(data / "var", self._account)
         self._made: dict[str, Server] = {}
         for name in names:
             self._made[name] = self._make(name)

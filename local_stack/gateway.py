@@ -1,0 +1,121 @@
+"""The gateway: Caddy on the routes of deploy/gateway/Caddyfile, with this stack's addresses."""
+
+import base64
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from local_stack import http
+from local_stack.account import Account
+from local_stack.binaries import Program
+from local_stack.errors import StackError
+from local_stack.server import Server
+
+_CADDYFILE = Path(__file__).resolve().parents[1] / "deploy" / "gateway" / "Caddyfile"
+
+
+class Gateway(Server):
+    """Caddy in front of the APIs. `variables` are asked for at each start and each `reload`."""
+
+    name = "gateway"
+
+    def __init__(
+        self,
+        program: Program,
+        home: Path,
+        log: Path,
+        account: Account | None,
+        *,
+        port: int,
+        variables: Callable[[], Mapping[str, str]],
+    ) -> None:
+        super().__init__(program, home, log, account)
+        self.port = port
+        self._variables = variables
+        self._password_hash = ""
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def site(self) -> Path:
+        """The directory of static pages."""
+        return self.home / "site"
+
+    def prepare(self) -> None:
+        """Give Caddy a copy of its routes that it can read."""
+        self.own_home()
+        self.write(self.home / "Caddyfile", _CADDYFILE.read_text(encoding="utf-8"))
+
+    def publish(self, pages: Path) -> None:
+        """Replace the static pages."""
+        self.own_home()
+        shutil.rmtree(self.site, ignore_errors=True)
+        shutil.copytree(pages, self.site)
+        if self.account is not None:
+            for path in (self.site, *self.site.rglob("*")):
+                shutil.chown(path, self.account.uid, self.account.gid)
+
+    def command(self) -> list[str]:
+        """Return Caddy's command line."""
+        return [str(self.program.path), "run", *self._config()]
+
+    def environment(self) -> dict[str, str]:
+        """Return what the routes refer to."""
+        variables = dict(self._variables())
+        self._password_hash = self._password_hash or self._hash(variables.pop("OPS_PASSWORD"))
+        variables.pop("OPS_PASSWORD", None)
+        return {
+            **super().environment(),
+            "XDG_CONFIG_HOME": str(self.home),
+            "XDG_DATA_HOME": str(self.home),
+            "GATEWAY_ADDRESS": f"http://{self.address}",
+            "SITE_ROOT": str(self.site),
+            "OPS_PASSWORD_HASH": self._password_hash,
+            **variables,
+        }
+
+    def ready(self) -> bool:
+        """Return whether it answers."""
+        answer = http.get(f"http://{self.address}/health")
+        return answer is not None and answer.status == 200
+
+    def reload(self) -> None:
+        """Have the running Caddy take up changed upstreams without dropping a connection."""
+        environment = self.environment()
+        address = environment["GATEWAY_ADMIN"]
+        command = [str(self.program.path), "reload", *self._config(), "--address", address]
+        self._run(command, environment, "take up its new routes")
+
+    def _config(self) -> list[str]:
+        return ["--config", str(self.home / "Caddyfile"), "--adapter", "caddyfile"]
+
+    def _hash(self, password: str) -> str:
+        command = [str(self.program.path), "hash-password"]
+        return self._run(command, super().environment(), "hash a password", said=f"{password}\n").strip()
+
+    def _run(
+        self, command: list[str], environment: Mapping[str, str], purpose: str, said: str | None = None
+    ) -> str:
+        result = subprocess.run(  # noqa: S603 - fixed commands
+            command,
+            env=dict(environment),
+            cwd="/",
+            input=said,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        if result.returncode:
+            lines = result.stderr.strip().splitlines() or ["no reason given"]
+            raise StackError(f"gateway: cannot {purpose}: {lines[-1]}")
+        return result.stdout
+
+
+def basic(user: str, password: str) -> str:
+    """Return the value of an Authorization header."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -1,0 +1,106 @@
+"""What the command line may ask of a running stack, and what it answers."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from local_stack import blueprint, state
+from local_stack.errors import StackError
+from local_stack.stack import Stack
+from local_stack.unit import Unit
+from orderflow_cli.names import SERVICES
+
+
+class Requests:
+    """Answers one request at a time, in whatever thread."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.supervisor = stack.supervisor
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer one request; StackError says why it is refused."""
+        verbs: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "status": lambda _: self.supervisor.describe(),
+            "progress": self._progress,
+            "down": self._down,
+            "stop": self._stop,
+            "start": self._start,
+            "restart": self._restart,
+            "resize": self._resize,
+        }
+        verb = verbs.get(str(request.get("verb")))
+        if verb is None:
+            raise StackError(f"no such request: {request.get('verb')}")
+        return verb(request)
+
+    def _progress(self, request: dict[str, Any]) -> dict[str, Any]:
+        said = self.supervisor.said[int(request.get("since", 0)) :]
+        return {"phase": self.supervisor.phase, "failure": self.supervisor.error, "said": said}
+
+    def _down(self, _request: dict[str, Any]) -> dict[str, Any]:
+        self.supervisor.end()
+        return {}
+
+    def _stop(self, request: dict[str, Any]) -> dict[str, Any]:
+        names = self._resolve(request["names"])
+        self.supervisor.want(names, False)
+        return {"names": names}
+
+    def _start(self, request: dict[str, Any]) -> dict[str, Any]:
+        names = self._resolve(request["names"])
+        self.supervisor.want(names, True)
+        return {"names": names}
+
+    def _restart(self, request: dict[str, Any]) -> dict[str, Any]:
+        names = self._resolve(request["names"])
+        self.supervisor.restart(names)
+        return {"names": names}
+
+    def _resize(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Apply --scale and --concurrency; the names that are returned change and should become ready."""
+        scale, concurrency = dict(request.get("scale") or {}), request.get("concurrency")
+        blueprint.check_scale(scale)
+        self.stack.state.scale |= scale
+        changed = self._scale()
+        if concurrency and concurrency != self.stack.state.concurrency:
+            self.stack.state.concurrency = concurrency
+            workers = [name for name in self.supervisor.units if _is_worker(name)]
+            self.supervisor.restart(name for name in workers if self.supervisor.units[name].wanted)
+            changed += workers
+        state.save(self.stack.data, self.stack.state)
+        return {"names": changed}
+
+    def _scale(self) -> list[str]:
+        wanted = set(blueprint.names(self.stack.state.scale))
+        present = {
+            name for name, unit in self.supervisor.units.items() if _is_ours(unit) and not unit.removed
+        }
+        for name in sorted(wanted - present):
+            self.supervisor.add(self.stack.blueprint.unit(name))
+        surplus = sorted(present - wanted)
+        if any("-api" in name for name in surplus + sorted(wanted - present)):
+            for name in surplus:
+                self.supervisor.units[name].removed = True
+            self.stack.gateway.reload()
+        self.supervisor.remove(surplus)
+        return sorted(wanted - present) + surplus
+
+    def _resolve(self, wanted: Iterable[str]) -> list[str]:
+        known = [name for name, unit in self.supervisor.units.items() if not unit.removed]
+        found: list[str] = []
+        for name in wanted:
+            same = [
+                each for each in known if each == name or (name in SERVICES and each.startswith(f"{name}-"))
+            ]
+            if not same:
+                raise StackError(f"there is no {name}; these run here: {', '.join(known)}")
+            found += [each for each in same if each not in found]
+        return found
+
+
+def _is_ours(unit: Unit) -> bool:
+    return blueprint.base_of(unit.name) in blueprint.SCALABLE
+
+
+def _is_worker(name: str) -> bool:
+    return blueprint.base_of(name).endswith("-worker")

@@ -1,0 +1,173 @@
+"""A whole stack, and how it comes up."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from local_stack import binaries, blueprint, given, seed, state
+from local_stack.access import Access
+from local_stack.account import reachable, server_account
+from local_stack.blueprint import Blueprint
+from local_stack.errors import StackError
+from local_stack.gateway import Gateway
+from local_stack.server import Server
+from local_stack.servers import PORTS, Servers
+from local_stack.state import State
+from local_stack.supervisor import Supervisor
+from local_stack.unit import Unit
+from orderflow_cli import dev_key
+from orderflow_cli.migrate import migrate
+from orderflow_cli.names import SERVERS, SERVICES
+from orderflow_cli.provision import DEPLOY, provision_postgres, provision_rabbitmq, provision_redis
+
+_SERVER_S, _PROCESS_S = 90.0, 120.0
+
+
+class Stack:
+    """The stack of one data directory, inside its supervisor."""
+
+    def __init__(self, data: Path, memory: State, *, seeded: bool) -> None:
+        self.data = data
+        self.seeded = seeded
+        self.state = memory
+        self.supervisor = Supervisor(data, self._boot)
+        self._blueprint: Blueprint | None = None
+        self._gateway: Gateway | None = None
+
+    def _boot(self, supervisor: Supervisor) -> None:
+        """Start the servers, make them ready, start every process, and seed."""
+        began = time.monotonic()
+        self.state.drop_taken_ports()
+        dev_key.make(self.data)
+        access = self._start_servers(supervisor)
+        self._blueprint = Blueprint(self.data, self.state, access)
+        with ThreadPoolExecutor() as pool:
+            page = pool.submit(self._make_gateway, supervisor)
+            list(pool.map(lambda step: step(), self._preparations(supervisor, access)))
+            page.result()
+        names = blueprint.names(self.state.scale)
+        supervisor.say(f"starting {len(names)} processes and the gateway")
+        for name in names:
+            supervisor.add(self.blueprint.unit(name))
+        self._add_server(supervisor, self.gateway, "gateway")
+        state.save(self.data, self.state)
+        supervisor.await_ready([*names, "gateway"], _PROCESS_S)
+        if self.seeded:
+            supervisor.say("seeding products, stock and customers")
+            seed.run(f"http://{self.gateway.address}", self.data)
+        supervisor.say(f"ready after {time.monotonic() - began:.0f} s")
+
+    @property
+    def blueprint(self) -> Blueprint:
+        """What makes the processes; it is there once the servers are known."""
+        if self._blueprint is None:
+            raise StackError("the stack is still starting its servers: try again in a moment")
+        return self._blueprint
+
+    @property
+    def gateway(self) -> Gateway:
+        """The gateway; it is there once the servers are known."""
+        if self._gateway is None:
+            raise StackError("the stack is still starting its servers: try again in a moment")
+        return self._gateway
+
+    def _start_servers(self, supervisor: Supervisor) -> Access:
+        elsewhere = given.servers()
+        names = tuple(name for name in SERVERS if name not in elsewhere)
+        missing = [name for name in (*names, "caddy") if binaries.find(name) is None]
+        if missing:
+            supervisor.say(f"unpacking {', '.join(missing)} from Debian's packages, once (about 20 s)")
+            binaries.locate((*names, "caddy"))
+        ports = {name: self.state.port_of(name) for name in PORTS}
+        servers = Servers(self.data, ports, self.state.admin_passwords, names)
+        if names:
+            supervisor.say(f"starting {', '.join(names)}")
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda server: server.prepare(), servers.all))
+        for server in servers.all:
+            self._add_server(supervisor, server, "server")
+        return self._access(servers, elsewhere)
+
+    def _access(self, servers: Servers, elsewhere: dict[str, str]) -> Access:
+        amqp = given.amqp_address(elsewhere["rabbitmq"]) if "rabbitmq" in elsewhere else None
+        return Access(
+            postgres_admin_url=elsewhere.get("postgres") or servers.postgres.admin_url,
+            rabbitmq_admin_url=elsewhere.get("rabbitmq") or servers.rabbitmq.admin_url,
+            redis_admin_url=elsewhere.get("redis") or servers.redis.admin_url,
+            amqp_address=amqp or servers.rabbitmq.address,
+            passwords=self.state.passwords,
+        )
+
+    def _preparations(self, supervisor: Supervisor, access: Access) -> list[Callable[[], None]]:
+        passwords = access.passwords
+
+        def wait(name: str) -> None:
+            if name in supervisor.units:
+                supervisor.await_ready([name], _SERVER_S)
+
+        def databases() -> None:
+            wait("postgres")
+            provision_postgres(access.postgres_admin_url, passwords, DEPLOY / "postgres" / "roles.sql")
+            supervisor.say("migrating the four databases")
+            migrate({service: access.database_url(service) for service in SERVICES})
+
+        def messages() -> None:
+            wait("rabbitmq")
+            definitions = DEPLOY / "rabbitmq" / "definitions.json"
+            provision_rabbitmq(access.rabbitmq_admin_url, passwords, definitions)
+
+        def claims() -> None:
+            wait("redis")
+            provision_redis(access.redis_admin_url, passwords)
+
+        return [databases, messages, claims]
+
+    def _make_gateway(self, supervisor: Supervisor) -> None:
+        account = server_account()
+        gateway = Gateway(
+            binaries.locate(("caddy",))["caddy"],
+            reachable(self.data / "var", account) / "gateway",
+            self.data / "logs" / "gateway.log",
+            account,
+            port=self.state.port,
+            variables=lambda: self.blueprint.gateway_variables(self._apis(supervisor)),
+        )
+        with tempfile.TemporaryDirectory(prefix="site-", dir=self.data) as pages:
+            self._build_pages(Path(pages))
+            gateway.publish(Path(pages))
+        self._gateway = gateway
+
+    def _build_pages(self, pages: Path) -> None:
+        """Build the static site; the development issuer's public key is part of it."""
+        result = subprocess.run(  # noqa: S603 - fixed command
+            [sys.executable, "-m", "orderflow_cli.site", str(pages)],
+            cwd=blueprint.ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode:
+            raise StackError(f"cannot build the static pages: {result.stderr.strip().splitlines()[-1]}")
+        known = pages / ".well-known"
+        known.mkdir(exist_ok=True)
+        (known / "jwks.json").write_bytes(dev_key.jwks_file(self.data).read_bytes())
+
+    def _apis(self, supervisor: Supervisor) -> dict[str, list[str]]:
+        apis: dict[str, list[str]] = {service: [] for service in SERVICES}
+        for unit in supervisor.units.values():
+            if unit.role == "api" and not unit.removed:
+                apis[unit.name.partition("-")[0]].append(unit.address)
+        return apis
+
+    def _add_server(self, supervisor: Supervisor, server: Server, role: str) -> None:
+        def launch() -> None:
+            server.prepare()
+            server.spawn()
+
+        address = getattr(server, "address", "")
+        probe = lambda: "ready" if server.ready() else None  # noqa: E731 - it is one expression
+        supervisor.add(Unit(server.name, role, address, server.process, launch, probe))
