@@ -1,0 +1,1 @@
+"""Orders: takes orders and carries each to its end by the checkout saga."""

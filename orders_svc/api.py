@@ -62,7 +62,7 @@ def _replay(stored: Response) -> Response:
 @blp.arguments(PlaceOrderSchema())
 @blp.response(202, OrderSchema())
 def place_order(body: dict[str, Any]) -> Response:
-    """Accept an order. The answer does not wait for stock or payment: follow `Location`, or `Prefer: wait`."""
+    """Accept an order. The answer does not wait for stock or payment: follow `Location`."""
     customer_id = _customer(body["customer_id"])
     with database.transaction(current_edge().engine, OrdersWork) as work:
         _back_pressure().refuse_if_full(work.connection)
@@ -112,11 +112,13 @@ def _wait(order_id: UUID, seconds: int) -> Row[Any] | None:
 @blp.response(200, OrderSchema())
 def get_order(order_id: UUID) -> Any:
     """Show an order; with `Prefer: wait=N` when it is decided, or after N seconds."""
-    row, headers = _visible(order_id), {}
+    row = _visible(order_id)
+    headers: dict[str, str] = {}
     seconds = prefer.wait_asked()
     if seconds and row.status not in DECIDED:
         decided = _wait(order_id, seconds)
-        row, headers = (decided, prefer.applied(seconds)) if decided is not None else (row, {})
+        if decided is not None:
+            row, headers = decided, prefer.applied(seconds)
     blp.set_version(row.version)
     return queries.shown(row), 200, headers
 
@@ -162,7 +164,8 @@ def cancel_order(order_id: UUID) -> Response:
         work.emit(outputs, correlation_id=order_id)
         work.flush()  # so that the answer shows the order as it will be committed
         row = queries.find(work.connection, order_id)
-        assert row is not None
+        if row is None:
+            raise LookupError(f"order {order_id} vanished under its lock")
         status = 200 if row.status == CANCELLED else 202
         answer = json_response(queries.shown(row), status, {} if status == 200 else _SOON)
         remember(work.connection, answer)

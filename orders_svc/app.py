@@ -3,23 +3,24 @@
 from flask import Flask
 
 from orders_svc.api import blp
+from orders_svc.gauges import OpenOrders
 from orders_svc.intake import BackPressure
 from orders_svc.saga import checkout
 from orders_svc.settings import Settings
 from orders_svc.tables import MIGRATION_HEAD
 from shared_events import database, environment, logs
+from shared_http import metrics
 from shared_http.application import create_api
 from shared_http.ops import ops_routes
 from shared_http.settings import HttpSettings
 
 
 def create_app() -> Flask:
-    """Return the application, configured from the environment; a bad setting ends the process with one line."""
+    """Return the application; a bad setting prints one line and ends the process with status 2."""
     environment.load_or_exit(lambda: logs.configure("orders-api"))
     http, settings = environment.load_or_exit(lambda: (HttpSettings.load(), Settings.load()))
-    engine = database.engine(
-        http.servers.database_url, pool_size=http.request_threads, process="orders-api"
-    )
+    engine = database.engine(http.servers.database_url, pool_size=http.request_threads, process="orders-api")
+    metrics.add_collector(OpenOrders(engine))
     return create_api(
         "orders",
         settings=http,

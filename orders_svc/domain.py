@@ -109,7 +109,7 @@ class Order:
     def time_out(
         self, checkout: "Engine[Order]", timer: orders.StepTimedOut, now: datetime
     ) -> tuple[Output, ...]:
-        """A step's reply is overdue."""
+        """Take note that a step's reply is overdue."""
         step = checkout.saga.step(timer.step)
         reason = PAYMENT_IN_DOUBT if step.name in self.saga.doubted else EXPIRED
         turn = checkout.timed_out(self.saga, step, timer.attempt, timer.due_at, self, now)
@@ -159,7 +159,7 @@ class Order:
         return self._turn(checkout, now, turn)
 
     def _blame(self, reason: str, detail: str) -> None:
-        """The first cause stays."""
+        """Set the reason; the first cause stays."""
         if self.reason is None:
             self.reason, self.detail = reason, detail
 

@@ -20,7 +20,7 @@ UNKNOWN_SKU = problems.register(
     "unknown-sku",
     422,
     "There is no such product to order",
-    "The SKU is not in the catalogue or is not active. A new product can be ordered within about two seconds.",
+    "The SKU is not in the catalogue or is not active. A new product can be ordered after about two seconds.",
 )
 MIXED_CURRENCIES = problems.register(
     "mixed-currencies",
@@ -35,7 +35,7 @@ TOTAL_DIFFERS = problems.register(
     "total-differs",
     409,
     "The price is not the one you expected",
-    "`expected_total` differs from the present total, which `detail` names. Show it to the customer and ask again.",
+    "`expected_total` differs from the present total, which `detail` names. Show it to the customer.",
 )
 CUSTOMER_SUSPENDED = problems.register(
     "customer-suspended", 403, "The customer is suspended", "A suspended customer cannot place orders."
@@ -44,7 +44,7 @@ TOO_BUSY = problems.register(
     "too-busy",
     503,
     "Too much is waiting to be worked off",
-    "New orders are refused for a while. Repeat the request, with the same Idempotency-Key, after `Retry-After`.",
+    "New orders are refused for a while. Repeat it, with the same Idempotency-Key, after `Retry-After`.",
 )
 
 
@@ -133,7 +133,7 @@ class BackPressure:
                 self._counted_at = time.monotonic()
         if due:
             counted = connection.exec_driver_sql(
-                "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE available_at <= now() LIMIT %(most)s) AS due",
+                "SELECT count(*) FROM (SELECT FROM outbox WHERE available_at <= now() LIMIT %(most)s) AS due",
                 {"most": self.limit + 1},
             ).scalar_one()
             self._is_full = counted > self.limit

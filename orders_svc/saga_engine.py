@@ -1,8 +1,8 @@
 """The saga's engine: pure functions `(saga, state, what happened) -> (state, messages)`.
 
-Three rules make it safe: what was begun is undone; silence is in doubt, so the silent step is undone too; and
-after a failure a late success is answered with its undo again (an undo is idempotent, and "nothing held" is
-success). Before the pivot, silence and refusal undo. After it, steps are repeated until they succeed, and only an
+Three rules make it safe: what was begun is undone; silence is in doubt, so the silent step is undone too;
+and after a failure a late success is answered with its undo again (an undo is idempotent, and "nothing held"
+is success). Before the pivot, silence and refusal undo. After it, steps are repeated until they succeed, and only an
 explicit refusal or a cancellation undoes. Undos are repeated without limit and wait for nothing.
 """
 
@@ -18,7 +18,7 @@ from shared_events.handlers import Cancel, Later, Output
 
 T = TypeVar("T")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 30.0, 600.0
-"""Between repetitions of an undo, or of a step after the pivot: the pause doubles from the one to the other."""
+"""Between repetitions of an undo, or of a step after the pivot: the pause doubles from one to the other."""
 
 
 class Standing(StrEnum):
@@ -82,7 +82,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class State:
-    """Where a saga stands. Steps not begun are absent; `doubted` steps were reported unknown by their service."""
+    """Where a saga stands. Steps not begun are absent; `doubted` ones were reported unknown by their service."""
 
     steps: Mapping[str, Progress] = field(default_factory=lambda: MappingProxyType({}))
     undoing: bool = False
@@ -112,7 +112,7 @@ class Engine(Generic[T]):
         return self._begin(State(), self.saga.steps[0], subject, now)
 
     def succeeded(self, state: State, step: Step[T], subject: T, now: datetime) -> Turn:
-        """A step's success arrived."""
+        """Take a step's success: begin the next, or undo it again."""
         if state.undoing:
             return state, self._undo_again(state, step, subject)
         if state.standing(step.name) is not Standing.SENT:
@@ -126,7 +126,7 @@ class Engine(Generic[T]):
         return begun, (cancelled, *outputs)
 
     def refused(self, state: State, step: Step[T], subject: T, now: datetime) -> Turn:
-        """A step's refusal arrived: undo what came before it."""
+        """Take a step's refusal: undo what came before it."""
         if state.undoing or state.standing(step.name) is not Standing.SENT:
             return state, ()
         cancelled = Cancel(self.saga.key(subject, step.name))
@@ -134,19 +134,19 @@ class Engine(Generic[T]):
         return undone, (cancelled, *outputs)
 
     def undone(self, state: State, step: Step[T], subject: T) -> Turn:
-        """An undo was acknowledged."""
+        """Take the acknowledgement of an undo."""
         if state.standing(step.name) is not Standing.UNDOING:
             return state, ()
         return state.moved(step.name, Standing.UNDONE), (Cancel(self.saga.key(subject, step.name)),)
 
     def doubted(self, state: State, step: Step[T]) -> Turn:
-        """A step's service said that its outcome is unknown. It does not stop the clock."""
+        """Note that a step's service does not know its outcome yet. It does not stop the clock."""
         return replace(state, doubted=state.doubted | {step.name}), ()
 
     def timed_out(
         self, state: State, step: Step[T], attempt: int, due_at: datetime, subject: T, now: datetime
     ) -> Turn:
-        """A timer fired: send again, or (the second time, before the pivot) give the step up as in doubt.
+        """Take a timer: send again, or (the second time, before the pivot) give the step up as in doubt.
 
         A timer that is itself handled late, because we or the broker were away, starts its time anew: only a
         participant's own silence may end a saga.
@@ -220,7 +220,8 @@ class Engine(Generic[T]):
         return self._begin(state, step, subject, now, kept)
 
     def _send_undo(self, state: State, step: Step[T], subject: T, now: datetime, attempt: int) -> Turn:
-        assert step.undo is not None
+        if step.undo is None:
+            raise LookupError(f"{step.name} has no undo of its own")
         timer = self._timer(step, attempt, subject, now, undoing=True)
         return state.moved(step.name, Standing.UNDOING, attempt), (step.undo(subject), timer)
 

@@ -8,16 +8,30 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import (
-    BigInteger, Boolean, Column, Connection, DateTime, Identity, Integer, MetaData, Row, Table, Text, Uuid, func,
-    insert, select,
-)  # fmt: skip
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    Identity,
+    Integer,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    Uuid,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from orders_svc.book import OrderBook
+from orders_svc.book import CustomerFact, OrderBook
 from orders_svc.domain import Order, OrderLine
 from orders_svc.saga_engine import Progress, Standing, State
 from shared_events.contract import Message
+from shared_events.contracts.inventory import ProductChanged
 from shared_events.contracts.orders import SweepDue
 from shared_events.contracts.values import Money
 from shared_events.work import UnitOfWork
@@ -167,34 +181,37 @@ class OrdersWork(UnitOfWork, OrderBook):
     def _write_copies(self) -> None:
         if self.products:
             facts = [self.products[sku] for sku in sorted(self.products)]
-            new = upsert(PRODUCTS)
-            self.connection.execute(
-                new.on_conflict_do_update(
-                    index_elements=["sku"],
-                    set_={name: new.excluded[name] for name in PRODUCTS.c.keys() if name != "sku"},
-                    where=PRODUCTS.c.version < new.excluded.version,
-                ),
-                [
-                    {
-                        "sku": fact.sku, "name": fact.name, "price_amount": fact.price.amount,
-                        "currency": fact.price.currency, "active": fact.active, "version": fact.aggregate_version,
-                    }  # fmt: skip
-                    for fact in facts
-                ],
-            )
+            self._upsert(PRODUCTS, "sku", [_product(fact) for fact in facts])
         if self.customers:
-            known = upsert(CUSTOMERS)
-            self.connection.execute(
-                known.on_conflict_do_update(
-                    index_elements=["id"],
-                    set_={"suspended": known.excluded.suspended, "version": known.excluded.version},
-                    where=CUSTOMERS.c.version < known.excluded.version,
-                ),
-                [
-                    {"id": id_, "suspended": fact.suspended, "version": fact.aggregate_version}
-                    for id_, fact in sorted(self.customers.items())
-                ],
-            )
+            standings = [self.customers[id_] for id_ in sorted(self.customers)]
+            self._upsert(CUSTOMERS, "id", [_customer(fact) for fact in standings])
+
+    def _upsert(self, table: Table, key: str, rows: list[dict[str, Any]]) -> None:
+        """Write copies, each only over an older version."""
+        new = upsert(table)
+        self.connection.execute(
+            new.on_conflict_do_update(
+                index_elements=[key],
+                set_={column.name: new.excluded[column.name] for column in table.c if column.name != key},
+                where=table.c.version < new.excluded.version,
+            ),
+            rows,
+        )
+
+
+def _product(fact: ProductChanged) -> dict[str, Any]:
+    return {
+        "sku": fact.sku,
+        "name": fact.name,
+        "price_amount": fact.price.amount,
+        "currency": fact.price.currency,
+        "active": fact.active,
+        "version": fact.aggregate_version,
+    }
+
+
+def _customer(fact: CustomerFact) -> dict[str, Any]:
+    return {"id": fact.customer_id, "suspended": fact.suspended, "version": fact.aggregate_version}
 
 
 def order_of(row: Row[Any], *, suspended: bool = False) -> Order:
@@ -262,5 +279,3 @@ def _columns(changed: Sequence[Order]) -> dict[str, list[str | UUID | datetime |
         "saga": [_json(_saved(order.saga)).decode() for order in changed],
         "confirmed_at": [order.confirmed_at for order in changed],
     }
-
-

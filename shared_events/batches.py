@@ -1,7 +1,8 @@
 """Gathers deliveries in the worker's main process and hands them to its pool in batches.
 
-While a pool process is idle a message goes at once; while all are busy messages gather; and when the last batch
-held more than one, the next waits a little (the linger), because one transaction for many is what makes it fast.
+While a pool process is idle a message goes at once; while all are busy messages gather; and when the last
+batch held more than one, the next waits a little (the linger), because one transaction for many is what makes
+it fast.
 """
 
 import logging
@@ -35,7 +36,9 @@ _EVENTS = {
 class Batches:
     """The deliveries of one broker connection, from their arrival to their acknowledgement."""
 
-    def __init__(self, consumer: Any, run: Callable[..., Any], size: int, limits_s: tuple[float, float]) -> None:
+    def __init__(
+        self, consumer: Any, run: Callable[..., Any], size: int, limits_s: tuple[float, float]
+    ) -> None:
         self._consumer = consumer
         self._connection = consumer.connection
         self._run = run

@@ -1,8 +1,8 @@
 """A service's Celery worker: every setting that keeps messages safe, in code and not in flags.
 
 Celery's own way loses a handler's exception, an undecodable body or a hard time limit (they are acknowledged).
-Here nothing takes that way: each delivery, readable or not, goes to `Batches`, from there to a pool process,
-and is acknowledged only after its verdict (see `runtime`).
+Here nothing takes that way: each delivery, readable or not, goes to `Batches`, from there to a pool
+process, and is acknowledged only after its verdict (see `runtime`).
 """
 
 import logging
@@ -16,7 +16,7 @@ from celery.app.events import Events
 from celery.events.dispatcher import EventDispatcher
 from celery.signals import celeryd_init, setup_logging, worker_shutting_down
 from celery.worker.consumer import Consumer
-from kombu import Exchange, Queue, binding
+from kombu.entity import Exchange, Queue, binding
 
 from shared_events import environment, probes
 from shared_events.batches import Batches
@@ -85,7 +85,7 @@ _SETTINGS = {
 
 
 def _queue(queue: WorkQueue, handlers: Handlers) -> Queue:
-    """The work queue; its limits and dead-lettering are set by policy, so that they can be changed."""
+    """Return the work queue; its limits and dead-lettering are set by policy, so that they can be changed."""
     exchanges = {
         MESSAGES: Exchange(MESSAGES, "topic", no_declare=True),  # owned by the platform
         queue.exchange: Exchange(queue.exchange, "topic"),
@@ -119,7 +119,8 @@ class _PoolSide:
     @property
     def runtime(self) -> Runtime:
         if self._runtime is None or self._runtime[0] != os.getpid():
-            assert self._make is not None
+            if self._make is None:
+                raise RuntimeError("no worker app was made in this process")
             self._runtime = (os.getpid(), self._make())
         return self._runtime[1]
 

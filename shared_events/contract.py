@@ -34,6 +34,7 @@ class Fact(Message, frozen=True, kw_only=True):
     """Something that happened, for anyone who subscribes."""
 
 
+MessageClass = type[Message]
 M = TypeVar("M", bound=Message)
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -56,15 +57,16 @@ class Contract:
 
     type: str
     version: int
-    message: type[Message]
+    message: MessageClass
     subject: str
     sent_by: str
     upcasters: dict[int, Upcaster] = field(default_factory=dict)
 
     @property
-    def kind(self) -> type[Message]:
+    def kind(self) -> MessageClass:
         """Command, Reply, Timer or Fact."""
-        return self.message.__bases__[0]
+        kind: MessageClass = self.message.__bases__[0]
+        return kind
 
     @property
     def schema_name(self) -> str:
@@ -82,9 +84,7 @@ CONTRACTS: dict[str, Contract] = {}
 _BY_CLASS: dict[type[Message], Contract] = {}
 
 
-def contract(
-    name: str, *, version: int = 1, subject: str, sent_by: str = ""
-) -> Callable[[type[M]], type[M]]:
+def contract(name: str, *, version: int = 1, subject: str, sent_by: str = "") -> Callable[[type[M]], type[M]]:
     """Publish a message class under `<service>.<noun_verb>`; `sent_by` defaults to that service."""
 
     def publish(message: type[M]) -> type[M]:

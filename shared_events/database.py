@@ -61,6 +61,8 @@ def is_lost(error: BaseException) -> bool:
         return True
     return isinstance(error, sqlalchemy.exc.DBAPIError) and (
         error.connection_invalidated
-        or getattr(error.orig, "sqlstate", None) in {None, "57P01", "57P02", "57P03", "53300"}
-        and isinstance(error, sqlalchemy.exc.OperationalError)
+        or (
+            getattr(error.orig, "sqlstate", None) in {None, "57P01", "57P02", "57P03", "53300"}
+            and isinstance(error, sqlalchemy.exc.OperationalError)
+        )
     )

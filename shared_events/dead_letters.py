@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, text,
 from sqlalchemy.dialects.postgresql import insert
 from uuid_utils.compat import uuid7
 
-from shared_events.delivery import Delivery, open_envelope
 from shared_events.contract import Envelope, Unreadable
+from shared_events.delivery import Delivery, open_envelope
 from shared_events.tables import DEAD_LETTERS, INBOX, OUTBOX
 from shared_events.topology import PAYMENT_CALLS, WorkQueue, work_queue
 
@@ -59,9 +59,12 @@ def causes(connection: Connection, wanted: Filter) -> Sequence[Row[Any]]:
     count = func.count().label("count")
     return connection.execute(
         select(
-            table.cause, table.type, count,
-            func.min(table.died_at).label("oldest"), func.max(table.died_at).label("newest"),
-        )  # fmt: skip
+            table.cause,
+            table.type,
+            count,
+            func.min(table.died_at).label("oldest"),
+            func.max(table.died_at).label("newest"),
+        )
         .where(wanted.condition())
         .group_by(table.cause, table.type)
         .order_by(count.desc())
@@ -87,7 +90,10 @@ def replay(connection: Connection, service: str, ids: Sequence[UUID], *, by: str
     """
     table = DEAD_LETTERS.c
     rows = connection.execute(
-        select(DEAD_LETTERS).where(table.id.in_(ids), table.status == OPEN).order_by(table.id).with_for_update()
+        select(DEAD_LETTERS)
+        .where(table.id.in_(ids), table.status == OPEN)
+        .order_by(table.id)
+        .with_for_update()
     ).all()
     if rows:
         connection.execute(insert(OUTBOX), [_outbox_row(service, row) for row in rows])
@@ -117,7 +123,9 @@ def close_handled(connection: Connection) -> int:
     closed = connection.execute(
         update(DEAD_LETTERS)
         .where(table.status == OPEN, table.message_id.in_(select(INBOX.c.message_id)))
-        .values(status=HANDLED, resolved_at=func.now(), resolved_by="orderflow", resolution="handled meanwhile")
+        .values(
+            status=HANDLED, resolved_at=func.now(), resolved_by="orderflow", resolution="handled meanwhile"
+        )
     )
     return closed.rowcount
 
@@ -145,7 +153,9 @@ def bury_outbox_row(
     connection: Connection, service: str, row: Row[Any], headers: dict[str, Any], cause: str, reason: str
 ) -> None:
     """Turn an outbox row that cannot leave into a dead letter, in the caller's transaction."""
-    delivery = Delivery(bytes(row.body), headers, "application/json", "utf-8", service, row.exchange, row.routing_key)
+    delivery = Delivery(
+        bytes(row.body), headers, "application/json", "utf-8", service, row.exchange, row.routing_key
+    )
     bury(connection, service, [(delivery, cause, reason)])
 
 

@@ -74,5 +74,3 @@ def read_delivery(delivery: Delivery, service: str) -> Received:
             f" through {delivery.exchange!r}"
         )
     return read(envelope)
-
-

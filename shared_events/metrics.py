@@ -4,9 +4,7 @@ from collections.abc import Iterable
 
 from prometheus_client import Counter, Histogram
 
-MESSAGES = Counter(
-    "orderflow_messages", "Messages taken from the service's queue.", ["type", "outcome"]
-)
+MESSAGES = Counter("orderflow_messages", "Messages taken from the service's queue.", ["type", "outcome"])
 LOST_BATCHES = Counter("orderflow_lost_batches", "Batches whose pool process died or took too long.")
 PUBLISHED = Counter("orderflow_published", "Messages that left the outbox.", ["outcome"])
 TIME_TO_CONFIRMED = Histogram(

@@ -63,7 +63,7 @@ def write(connection: Connection, outgoing: Sequence[Outgoing]) -> list[UUID]:
     transaction keeps its new timer.
     """
     now = datetime.now(UTC)
-    rows = [_row(each, now) for each in outgoing if not isinstance(each.output, Cancel)]
+    rows = [_row(each, each.output, now) for each in outgoing if not isinstance(each.output, Cancel)]
     keys = [each.output.key for each in outgoing if isinstance(each.output, Cancel)]
     ids = [row["id"] for row in rows]
     if keys:
@@ -74,9 +74,7 @@ def write(connection: Connection, outgoing: Sequence[Outgoing]) -> list[UUID]:
     return ids
 
 
-def _row(outgoing: Outgoing, now: datetime) -> dict[str, Any]:
-    output = outgoing.output
-    assert not isinstance(output, Cancel)
+def _row(outgoing: Outgoing, output: Message | Later, now: datetime) -> dict[str, Any]:
     later = output if isinstance(output, Later) else Later(output, 0.0)
     envelope = seal(
         later.message,

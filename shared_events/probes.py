@@ -39,7 +39,7 @@ def serve(vitals: Vitals) -> None:
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path == "/metrics":
-            return metrics(environ, start)
+            return list(metrics(environ, start))
         good = {"/health/live": vitals.live, "/health/ready": vitals.ready and vitals.live}.get(path)
         if good is None:
             start("404 Not Found", [("Content-Type", "application/json")])

@@ -3,6 +3,7 @@
 Used by the relay for everything that leaves, and by workers for retries and dead letters.
 """
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -147,10 +148,8 @@ class Publisher:
         """Drop the connection; the next publish opens another."""
         connection, self._connection, self._wave = self._connection, None, None
         if connection is not None:
-            try:
+            with contextlib.suppress(OSError, amqp.AMQPError):
                 connection.collect()
-            except (OSError, amqp.AMQPError):
-                pass
 
     def __enter__(self) -> "Publisher":
         return self

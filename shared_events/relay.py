@@ -151,8 +151,7 @@ class Relay:
             try:
                 wait_s = self._idle_for(connection)
                 if wait_s > 0 and not stop.is_set():
-                    driver = connection.connection.driver_connection
-                    assert driver is not None
+                    driver: Any = connection.connection.driver_connection
                     for _ in driver.notifies(timeout=wait_s, stop_after=1):
                         pass
             finally:
@@ -173,7 +172,7 @@ def _is_fact(message_type: str) -> bool:
 
 
 def _headers(row: Row[Any]) -> dict[str, Any]:
-    """The headers of a Celery task message (protocol 2): what a worker and Flower read."""
+    """Return the headers of a Celery task message (protocol 2): what a worker and Flower read."""
     if row.headers is not None:
         return dict(row.headers)
     return {

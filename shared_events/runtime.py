@@ -158,7 +158,7 @@ class Runtime:
             try:
                 received = read_delivery(delivery, self._queue.service)
                 attempts[place] = Attempt(received, delivery.failures + 1)
-            except Exception as error:  # noqa: BLE001  every kind of bad message gets its verdict
+            except Exception as error:
                 errors[place] = error
         observations = self._apply(attempts, errors)
         verdicts = self._dispose(deliveries, errors)
@@ -187,7 +187,7 @@ class Runtime:
             return ()
         try:
             return self._effect_twice_if_deadlocked(once)
-        except Exception as error:  # noqa: BLE001  classified by retries.decide
+        except Exception as error:
             if len(once) == 1 or isinstance(retries.decide(error, 0), retries.Hold):
                 errors.update(dict.fromkeys(attempts, error))
                 return ()
@@ -196,7 +196,7 @@ class Runtime:
         for place, attempt in attempts.items():
             try:
                 observations += self._effect([attempt])
-            except Exception as error:  # noqa: BLE001  classified by retries.decide
+            except Exception as error:
                 errors[place] = error
         return observations
 

@@ -30,23 +30,44 @@ def story(connection: Connection, service: str, correlation_id: UUID) -> list[di
 
 def _handled(service: str, row: Row[Any]) -> dict[str, Any]:
     return {
-        "service": service, "state": "handled", "message_id": row.message_id, "type": row.type,
-        "source": row.source, "causation_id": row.causation_id, "sent_at": row.sent_at,
-        "at": row.handled_at, "attempts": row.attempts, "detail": "",
-    }  # fmt: skip
+        "service": service,
+        "state": "handled",
+        "message_id": row.message_id,
+        "type": row.type,
+        "source": row.source,
+        "causation_id": row.causation_id,
+        "sent_at": row.sent_at,
+        "at": row.handled_at,
+        "attempts": row.attempts,
+        "detail": "",
+    }
 
 
 def _waiting(service: str, row: Row[Any]) -> dict[str, Any]:
     return {
-        "service": service, "state": "waiting", "message_id": row.id, "type": row.type,
-        "source": service, "causation_id": row.causation_id, "sent_at": row.available_at,
-        "at": row.created_at, "attempts": 0, "detail": f"leaves for {row.exchange} at {row.available_at:%H:%M:%S} UTC",
-    }  # fmt: skip
+        "service": service,
+        "state": "waiting",
+        "message_id": row.id,
+        "type": row.type,
+        "source": service,
+        "causation_id": row.causation_id,
+        "sent_at": row.available_at,
+        "at": row.created_at,
+        "attempts": 0,
+        "detail": f"leaves for {row.exchange} at {row.available_at:%H:%M:%S} UTC",
+    }
 
 
 def _dead(service: str, row: Row[Any]) -> dict[str, Any]:
     return {
-        "service": service, "state": row.status, "message_id": row.message_id, "type": row.type,
-        "source": row.source, "causation_id": None, "sent_at": None,
-        "at": row.died_at, "attempts": row.attempts, "detail": f"dead letter: {row.cause}: {row.reason}",
-    }  # fmt: skip
+        "service": service,
+        "state": row.status,
+        "message_id": row.message_id,
+        "type": row.type,
+        "source": row.source,
+        "causation_id": None,
+        "sent_at": None,
+        "at": row.died_at,
+        "attempts": row.attempts,
+        "detail": f"dead letter: {row.cause}: {row.reason}",
+    }

@@ -55,7 +55,9 @@ DEAD_LETTERS = Table(
     Column("body", LargeBinary, nullable=False),
     Column("headers", JSONB, nullable=False),
     Column("died_at", DateTime(timezone=True), nullable=False, server_default=_now),
-    Column("status", Text, nullable=False, server_default="open", comment="open, replayed, discarded, handled"),
+    Column(
+        "status", Text, nullable=False, server_default="open", comment="open, replayed, discarded, handled"
+    ),
     Column("resolved_at", DateTime(timezone=True)),
     Column("resolved_by", Text),
     Column("resolution", Text, comment="why it was replayed or discarded"),

@@ -40,7 +40,7 @@ class WorkQueue:
         return f"{self.service}.dead"
 
     def tier(self, seconds: int) -> str:
-        """The queue (and routing key) in which a message waits `seconds` before it comes back."""
+        """Return the queue (and routing key) in which a message waits `seconds` before it comes back."""
         return f"{self.name}.retry.{seconds}s"
 
 
@@ -87,7 +87,10 @@ def definitions(queues: dict[WorkQueue, Iterable[Contract]]) -> dict[str, Any]:
 
 def _handled_by(service: str, queues: dict[WorkQueue, Iterable[Contract]]) -> list[str]:
     return sorted(
-        its.type for queue, many in queues.items() if queue.service == service for its in many
+        its.type
+        for queue, many in queues.items()
+        if queue.service == service
+        for its in many
         if its.kind is not Timer
     )
 
@@ -141,9 +144,13 @@ def _policies(queue: WorkQueue) -> list[dict[str, Any]]:
 def _policy(queue: str, definition: dict[str, Any]) -> dict[str, Any]:
     pattern = "^" + queue.replace(".", r"\.") + "$"
     return {
-        "vhost": VHOST, "name": queue, "pattern": pattern, "apply-to": "queues",
-        "priority": 0, "definition": definition,
-    }  # fmt: skip
+        "vhost": VHOST,
+        "name": queue,
+        "pattern": pattern,
+        "apply-to": "queues",
+        "priority": 0,
+        "definition": definition,
+    }
 
 
 def _queue_names(queue: WorkQueue) -> list[str]:
@@ -152,16 +159,24 @@ def _queue_names(queue: WorkQueue) -> list[str]:
 
 def _exchange(name: str) -> dict[str, Any]:
     return {
-        "name": name, "vhost": VHOST, "type": "topic", "durable": True, "auto_delete": False,
-        "internal": False, "arguments": {},
-    }  # fmt: skip
+        "name": name,
+        "vhost": VHOST,
+        "type": "topic",
+        "durable": True,
+        "auto_delete": False,
+        "internal": False,
+        "arguments": {},
+    }
 
 
 def _queue(name: str) -> dict[str, Any]:
     return {
-        "name": name, "vhost": VHOST, "durable": True, "auto_delete": False,
+        "name": name,
+        "vhost": VHOST,
+        "durable": True,
+        "auto_delete": False,
         "arguments": {"x-queue-type": "quorum"},
-    }  # fmt: skip
+    }
 
 
 def _bindings(queue: WorkQueue, handled: Iterable[Contract]) -> list[dict[str, Any]]:
@@ -169,8 +184,12 @@ def _bindings(queue: WorkQueue, handled: Iterable[Contract]) -> list[dict[str, A
     work = [(source, queue.name, key) for source, key in bindings(queue, handled)]
     return [
         {
-            "source": source, "vhost": VHOST, "destination": destination, "destination_type": "queue",
-            "routing_key": key, "arguments": {},
-        }  # fmt: skip
+            "source": source,
+            "vhost": VHOST,
+            "destination": destination,
+            "destination_type": "queue",
+            "routing_key": key,
+            "arguments": {},
+        }
         for source, destination, key in work + own
     ]

@@ -38,4 +38,3 @@ def make_runtime(queue: WorkQueue, effect: Effect, servers: Servers, tiers_s: tu
     redis = Redis.from_url(servers.redis_url, socket_timeout=0.5, socket_connect_timeout=0.5)
     guard = CrashGuard(redis, queue.service)
     return Runtime(queue, effect, Publisher(servers.broker_url), guard, tiers_s)
-
