@@ -126,6 +126,5 @@ def authenticate(scopes: frozenset[str]) -> Identity:
 
 def current_identity() -> Identity:
     """Return who asks, on a route that is not open."""
-    identity = g.identity
-    assert isinstance(identity, Identity)
+    identity: Identity = g.identity
     return identity

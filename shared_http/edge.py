@@ -30,8 +30,7 @@ class Edge:
 
 def current_edge() -> Edge:
     """Return the edge of the running application."""
-    edge = current_app.extensions[_NAME]
-    assert isinstance(edge, Edge)
+    edge: Edge = current_app.extensions[_NAME]
     return edge
 
 

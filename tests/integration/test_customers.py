@@ -154,7 +154,7 @@ def test_put_registers_and_then_replaces(shop: Shop) -> None:
 
 def test_patch_needs_the_version_that_it_changes(shop: Shop) -> None:
     shop.register("alice@example.com")
-    me = {"path": "/v1/customers/me", "as_": "alice@example.com"}
+    me: JSON = {"path": "/v1/customers/me", "as_": "alice@example.com"}
     etag = shop.call("GET", **me).headers["ETag"]
 
     missing = shop.call("PATCH", **me, json={"name": "Al"})
@@ -162,7 +162,12 @@ def test_patch_needs_the_version_that_it_changes(shop: Shop) -> None:
     stale = shop.call("PATCH", **me, json={"name": "Ali"}, headers={"If-Match": etag})
     unchanged = shop.call("GET", **me, headers={"If-None-Match": good.headers["ETag"]})
 
-    assert [missing.status_code, good.status_code, stale.status_code, unchanged.status_code] == [428, 200, 412, 304]
+    assert [missing.status_code, good.status_code, stale.status_code, unchanged.status_code] == [
+        428,
+        200,
+        412,
+        304,
+    ]
     assert good.json["name"] == "Al"
 
 
@@ -203,7 +208,9 @@ def test_the_list_goes_page_by_page(shop: Shop) -> None:
     assert [each["email"] for each in found] == ["c3@example.com"]
 
 
-@pytest.mark.parametrize("cursor", ["x", "e30", "eyJpZCI6MX0", "%00", "eyJpZCI6IjEiLCJjcmVhdGVkX2F0IjoiMSJ9", "é"])
+@pytest.mark.parametrize(
+    "cursor", ["x", "e30", "eyJpZCI6MX0", "%00", "eyJpZCI6IjEiLCJjcmVhdGVkX2F0IjoiMSJ9", "é"]
+)
 def test_an_unknown_cursor_is_pointed_at(shop: Shop, cursor: str) -> None:
     answer = shop.call("GET", f"/v1/customers?cursor={cursor}", as_="staff")
 
@@ -234,7 +241,12 @@ def test_only_staff_suspends(shop: Shop) -> None:
 
     assert shop.call("POST", path, as_="alice@example.com", json={"reason": "x"}).status_code == 403
     assert shop.call("POST", path, json={"reason": "x"}).status_code == 401
-    assert shop.call("POST", f"/v1/customers/{uuid4()}/suspension", as_="staff", json={"reason": "x"}).status_code == 404
+    assert (
+        shop.call(
+            "POST", f"/v1/customers/{uuid4()}/suspension", as_="staff", json={"reason": "x"}
+        ).status_code
+        == 404
+    )
 
 
 def test_facts_carry_no_personal_data(shop: Shop) -> None:

@@ -77,7 +77,7 @@ class Notebook:
 
     def notes(self) -> int:
         with self.engine.connect() as connection:
-            return connection.execute(text("SELECT count(*) FROM notes")).scalar_one()
+            return int(connection.execute(text("SELECT count(*) FROM notes")).scalar_one())
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,184 @@
+"""A token is believed if a known key signed it for us, and for no longer than it says."""
+
+import json
+import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import jwt
+import pytest
+from issuer import AUDIENCE, ISSUER, Issuer
+
+from shared_events.settings import Servers
+from shared_http import auth
+from shared_http.auth import Verifier
+from shared_http.identity import Identity, customer_id_of
+from shared_http.keys import FileKeys, KeysUnreachable, RemoteKeys, keys_at
+from shared_http.problems import Problem
+from shared_http.settings import HttpSettings
+
+
+def settings(claim: str = "sub") -> HttpSettings:
+    return HttpSettings(Servers("", "", ""), ISSUER, AUDIENCE, "file:///nowhere", claim)
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return Issuer()
+
+
+@pytest.fixture
+def verifier(issuer: Issuer) -> Verifier:
+    return Verifier(settings(), issuer)
+
+
+def test_a_uuid_is_the_customer_and_anything_else_is_derived_from_it() -> None:
+    customer = uuid4()
+
+    assert customer_id_of(ISSUER, str(customer)) == customer
+    assert customer_id_of(ISSUER, str(customer).upper()) == customer
+    assert customer_id_of("https://a", "alice") == customer_id_of("https://a", "alice")
+    assert customer_id_of("https://a", "alice") != customer_id_of("https://b", "alice")
+    assert customer_id_of("https://a", "alice").version == 5
+
+
+def test_a_good_token_says_who_asks(issuer: Issuer, verifier: Verifier) -> None:
+    found = verifier.identity(issuer.token("alice@example.com", "customer ops"))
+
+    assert found.subject == "alice@example.com"
+    assert found.customer_id == customer_id_of(ISSUER, "alice@example.com")
+    assert found.scopes == {"customer", "ops"}
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": 1},
+        {"exp": None},
+        {"iss": "https://other"},
+        {"iss": None},
+        {"aud": "other"},
+        {"aud": None},
+        {"sub": None},
+        {"nbf": 9_999_999_999},
+    ],
+)
+def test_a_token_for_somebody_else_is_refused(issuer: Issuer, verifier: Verifier, claims: Any) -> None:
+    with pytest.raises(Problem) as refused:
+        verifier.identity(issuer.token(**claims))
+
+    assert refused.value.kind is auth.UNAUTHENTICATED
+    assert refused.value.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "é", "....", "eyJhbGciOiJub25lIn0.e30."])
+def test_what_is_no_token_is_refused(verifier: Verifier, token: str) -> None:
+    with pytest.raises(Problem) as refused:
+        verifier.identity(token)
+
+    assert refused.value.kind is auth.UNAUTHENTICATED
+
+
+def test_another_key_or_another_algorithm_is_refused(issuer: Issuer, verifier: Verifier) -> None:
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "x", "exp": time.time() + 60}
+    by_stranger = Issuer().token()
+    by_secret = jwt.encode(claims, "s" * 32, "HS256", headers={"kid": issuer.kid})
+    by_unknown = Issuer("unknown").token()
+
+    for token in (by_stranger, by_secret, by_unknown):
+        with pytest.raises(Problem) as refused:
+            verifier.identity(token)
+        assert refused.value.kind is auth.UNAUTHENTICATED
+
+
+def test_a_remembered_token_still_expires(issuer: Issuer, verifier: Verifier) -> None:
+    token = issuer.token(exp=time.time() + 1.2)
+    assert verifier.identity(token)
+
+    time.sleep(2.3)
+
+    with pytest.raises(Problem):
+        verifier.identity(token)
+
+
+def test_the_customer_may_be_another_claim(issuer: Issuer) -> None:
+    verifier = Verifier(settings("email"), issuer)
+
+    assert verifier.identity(issuer.token("42", email="a@example.com")).customer_id == customer_id_of(
+        ISSUER, "a@example.com"
+    )
+    assert verifier.identity(issuer.token("42", "staff")).is_staff
+    with pytest.raises(Problem):
+        verifier.identity(issuer.token("42", "customer"))
+
+
+def test_a_customer_sees_their_own_and_staff_sees_all() -> None:
+    mine, other = uuid4(), uuid4()
+
+    assert Identity("a", mine, frozenset({"customer"})).may_see(mine)
+    assert not Identity("a", mine, frozenset({"customer"})).may_see(other)
+    assert Identity("a", mine, frozenset({"staff"})).may_see(other)
+    assert not Identity("a", mine, frozenset({"ops"})).may_see(mine)
+
+
+def test_a_key_file_is_read_again_for_an_unknown_key(tmp_path: Path) -> None:
+    path = tmp_path / "jwks.json"
+    old, new = Issuer("old"), Issuer("new")
+    path.write_text(json.dumps({"keys": [old.public_key()]}))
+    keys = keys_at(path.as_uri())
+    assert isinstance(keys, FileKeys)
+    assert keys.find("old")
+    assert keys.find("new") is None
+
+    path.write_text(json.dumps({"keys": [old.public_key(), new.public_key()]}))
+
+    assert keys.find("new")
+
+
+def test_without_the_key_file_the_provider_is_unreachable_not_the_token_wrong(tmp_path: Path) -> None:
+    verifier = Verifier(settings(), FileKeys(tmp_path / "missing.json"))
+
+    with pytest.raises(Problem) as refused:
+        verifier.identity(Issuer().token())
+
+    assert refused.value.kind is auth.IDENTITY_UNAVAILABLE
+    assert "Retry-After" in refused.value.headers
+
+
+def test_fetched_keys_outlive_an_outage_and_an_outage_costs_little(issuer: Issuer) -> None:
+    server, url = _jwks_server(issuer)
+    keys = RemoteKeys(url)
+    assert keys.find(issuer.kid)
+    server.shutdown()
+    server.server_close()
+
+    assert keys.find(issuer.kid)
+    fresh = RemoteKeys(url)
+    with pytest.raises(KeysUnreachable):
+        fresh.find(issuer.kid)
+    started = time.monotonic()
+    with pytest.raises(KeysUnreachable):
+        fresh.find(issuer.kid)
+    assert time.monotonic() - started < 0.1
+
+
+def _jwks_server(issuer: Issuer) -> tuple[HTTPServer, str]:
+    class Jwks(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"keys": [issuer.public_key()]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Jwks)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    assert isinstance(server.socket, socket.socket)
+    return server, f"http://127.0.0.1:{server.server_address[1]}/jwks.json"
