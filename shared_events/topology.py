@@ -106,12 +106,15 @@ def _permission(service: str) -> dict[str, str]:
     }
 
 
+# Flower listens on `celeryev`. Before, it wakes workers by remote control, which ours do not hear
+# (it is off), but which may not be refused.
+_FLOWER_OWN = r"^(celeryev(\..*)?|([^/]*\.)?(reply\.)?celery\.pidbox)$"
 _FLOWER = {
     "user": "flower",
     "vhost": VHOST,
-    "configure": r"^(celeryev(\..*)?)$",
-    "write": r"^(celeryev(\..*)?)$",
-    "read": r"^(celeryev(\..*)?)$",
+    "configure": _FLOWER_OWN,
+    "write": _FLOWER_OWN,
+    "read": _FLOWER_OWN,
 }
 
 
