@@ -102,7 +102,7 @@ class Blueprint:
                 "granian", "--interface", "wsgi", "--factory", f"{service}_svc.app:create_app",
                 "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
                 "--blocking-threads", str(_THREADS), "--respawn-failed-workers", "--no-ws",
-                "--log-level", "warning",
+                "--log-level", "error",
             )  # fmt: skip
         if kind in _CONCURRENCY:
             chosen = self.state.concurrency if kind == "worker" else None

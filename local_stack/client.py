@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from local_stack import control, leftovers, ports, state
+from local_stack.access import Access
 from local_stack.errors import StackError
 
 _POLL_S = 0.2
@@ -116,6 +117,12 @@ def act(data: Path, verb: str, names: Iterable[str]) -> list[str]:
     meant: list[str] = control.ask(data, verb, names=list(names))["names"]
     settle(data, meant, stopped=verb == "stop", not_pids=before if verb == "restart" else {})
     return meant
+
+
+def access(data: Path) -> Access:
+    """Return the ways into the servers of a running stack."""
+    ways = dict(control.ask(data, "access"))
+    return Access(**ways)
 
 
 def processes(data: Path) -> list[dict[str, Any]]:

@@ -96,6 +96,7 @@ class RabbitMQ(Server):
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RUNNING_UNDER_SYSTEMD": "true",  # "run the node itself, without a shell around it"
+            "RABBITMQ_LOG": "warning,-color",
             "RABBITMQ_CONF_ENV_FILE": str(self.home / "none"),
             "RABBITMQ_NODENAME": f"orderflow-{self.port}@localhost",
             "RABBITMQ_NODE_PORT": str(self.port),

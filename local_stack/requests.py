@@ -1,6 +1,7 @@
 """What the command line may ask of a running stack, and what it answers."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
 from local_stack import blueprint, state
@@ -21,6 +22,7 @@ class Requests:
         """Answer one request; StackError says why it is refused."""
         verbs: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "status": lambda _: self.supervisor.describe(),
+            "access": lambda _: asdict(self.stack.blueprint.access),
             "progress": self._progress,
             "down": self._down,
             "stop": self._stop,

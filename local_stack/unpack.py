@@ -16,7 +16,7 @@ from local_stack.errors import StackError
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".orderflow" / "servers"
-_WAYS_OUT = (
+WAYS_OUT = (
     "give servers by ORDERFLOW_POSTGRES_ADMIN_URL, ORDERFLOW_RABBITMQ_ADMIN_URL and "
     "ORDERFLOW_REDIS_ADMIN_URL, or use `docker compose up`"
 )
@@ -39,7 +39,7 @@ def possible() -> bool:
 def unpack(packages: tuple[str, ...], say: Callable[[str], None] = lambda _line: None) -> None:
     """Download the packages and all that this machine lacks for them, and unpack them into `tree()`."""
     if not possible():
-        raise UnpackError(f"this machine has no apt-get or dpkg-deb: {_WAYS_OUT}")
+        raise UnpackError(f"this machine has no apt-get or dpkg-deb: {WAYS_OUT}")
     home = reachable(HOME, server_account())
     with _alone(home):
         say(f"downloading {', '.join(packages)} (nothing is installed on the system)")
@@ -88,7 +88,7 @@ def _run(command: list[str], purpose: str) -> None:
     )
     if result.returncode:
         lines = (result.stderr or result.stdout).strip().splitlines() or ["no reason given"]
-        raise UnpackError(f"cannot {purpose}: {lines[-1]}; {_WAYS_OUT}")
+        raise UnpackError(f"cannot {purpose}: {lines[-1]}; {WAYS_OUT}")
 
 
 @contextmanager
