@@ -6,7 +6,7 @@ Nothing is ever deleted by hand: who did what, when and why stays on the row.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -184,7 +184,7 @@ def _row(service: str, delivery: Delivery, cause: str, reason: str) -> dict[str,
         "attempts": int(headers.get("x-dead-attempts") or 0),
         "body": delivery.body,
         "headers": _jsonable(headers),
-        "died_at": datetime.fromisoformat(died_at) if died_at else func.now(),
+        "died_at": datetime.fromisoformat(died_at) if died_at else datetime.now(UTC),
     }
 
 
