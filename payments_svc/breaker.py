@@ -56,6 +56,11 @@ class Breaker:
             return 0.0
         return max(0.0, self._reset_s - float((datetime.now(UTC) - opened_at).total_seconds()))
 
+    def require_closed(self) -> None:
+        """Raise Open unless it is closed (readiness asks)."""
+        if self.state != pybreaker.STATE_CLOSED:
+            raise Open(f"the circuit breaker is {self.state}")
+
     def call(self, function: Callable[[], T]) -> T:
         """Call the provider and count how it went. Raises Open, or what `function` raises."""
         try:

@@ -32,6 +32,7 @@ from shared_events.contracts.values import Money
 from shared_events.work import UnitOfWork
 
 METADATA = MetaData()
+MIGRATION_HEAD = "0001"
 
 
 def _times() -> tuple[Column[datetime], Column[datetime]]:
@@ -64,7 +65,7 @@ PAYMENTS = Table(
         "status", "authorizing", "authorized", "declined", "capturing", "captured",
         "voiding", "voided", "refunding", "refunded",
     ),
-    CheckConstraint("amount > 0", name="positive_amount"),
+    CheckConstraint("amount >= 0", name="no_negative_amount"),
     Index("payments_of_a_customer", "customer_id", "id"),
 )  # fmt: skip
 
@@ -106,7 +107,7 @@ REFUNDS = Table(
     Column("status", Text, nullable=False),
     *_times(),
     _one_of("status", "pending", "succeeded"),
-    CheckConstraint("amount > 0", name="positive_amount"),
+    CheckConstraint("amount >= 0", name="no_negative_amount"),
 )
 
 _OWNED_BY_THE_DATABASE = {"version", "created_at", "updated_at"}

@@ -25,7 +25,8 @@ _MAX_PAGE = 1000
 
 Said = tuple[HTTPStatus, Any]
 Call = Callable[[str, bytes], Said]
-Amount = Annotated[int, msgspec.Meta(gt=0)]
+Amount = Annotated[int, msgspec.Meta(ge=0)]
+"""Zero is a valid amount: an order of free goods is paid like any other."""
 
 
 class Authorization(msgspec.Struct):

@@ -135,7 +135,9 @@ def test_records_are_read_page_by_page(provider):
     assert [record.order_id for record in (*first, *rest)] == orders
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"order_id": "x", "amount": 0}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"order_id": "x", "amount": -1, "currency": "EUR", "method": "tok_visa"}']
+)
 def test_a_malformed_call_is_answered_with_400_and_charges_nothing(simulator, body):
     response = httpx2.post(
         f"{simulator.url}/authorizations", content=body, headers={"Idempotency-Key": str(uuid4())}
