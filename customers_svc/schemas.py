@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from shared_http.fields import AddressSchema, Line
+from shared_http.fields import AddressSchema, Line, Moment
 from shared_http.paging import PageArguments
 
 
@@ -54,7 +54,7 @@ class SuspensionSchema(Schema):
     """Why and since when a customer may not order."""
 
     reason = fields.String(required=True)
-    since = fields.AwareDateTime(required=True)
+    since = Moment(required=True)
 
 
 class CustomerSchema(Schema):
@@ -67,8 +67,8 @@ class CustomerSchema(Schema):
     addresses = fields.List(fields.Nested(AddressSchema), required=True)
     suspended = fields.Boolean(required=True)
     suspension = fields.Nested(SuspensionSchema, allow_none=True)
-    created_at = fields.AwareDateTime(required=True)
-    updated_at = fields.AwareDateTime(required=True)
+    created_at = Moment(required=True)
+    updated_at = Moment(required=True)
 
 
 class CustomerFilterSchema(PageArguments):

@@ -9,6 +9,7 @@ import msgspec
 import webargs
 from flask import Request, g, request
 from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from shared_http import problems
 from shared_http.problems import Problem
@@ -29,6 +30,8 @@ def read_json() -> Any:
 
 def _decode(req: Request) -> Any:
     raw = req.get_data(cache=True)
+    if req.content_length is None and len(raw) >= MAX_BODY:  # sent in chunks, and cut off at the limit
+        raise RequestEntityTooLarge
     mimetype = req.mimetype
     if (raw or mimetype) and mimetype != "application/json" and not mimetype.endswith("+json"):
         raise Problem(problems.UNSUPPORTED_MEDIA_TYPE)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
@@ -37,6 +38,14 @@ class StrictBoolean(fields.Boolean):
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value
+
+
+class Moment(fields.AwareDateTime):
+    """A point in time; shown in UTC and with a `Z`, as `json_response` shows it."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        shown = super()._serialize(value and value.astimezone(UTC), attr, obj, **kwargs)
+        return shown.replace("+00:00", "Z") if isinstance(shown, str) else shown
 
 
 class Line(fields.String):

@@ -3,7 +3,7 @@
 from marshmallow import Schema, fields, validate
 
 from shared_events import dead_letters
-from shared_http.fields import Line, StrictBoolean
+from shared_http.fields import Line, Moment, StrictBoolean
 from shared_http.paging import PageArguments
 
 ANY = "any"
@@ -37,9 +37,9 @@ class DeadLetterSchema(Schema):
     cause = fields.String()
     reason = fields.String()
     attempts = fields.Integer()
-    died_at = fields.AwareDateTime()
+    died_at = Moment()
     status = fields.String()
-    resolved_at = fields.AwareDateTime(allow_none=True)
+    resolved_at = Moment(allow_none=True)
     resolved_by = fields.String(allow_none=True)
     resolution = fields.String(allow_none=True)
 
@@ -59,8 +59,8 @@ class CauseSchema(Schema):
     cause = fields.String()
     type = fields.String(allow_none=True)
     count = fields.Integer()
-    oldest = fields.AwareDateTime()
-    newest = fields.AwareDateTime()
+    oldest = Moment()
+    newest = Moment()
 
 
 class CausesSchema(Schema):
@@ -105,8 +105,8 @@ class StoryEntrySchema(Schema):
     type = fields.String(allow_none=True)
     source = fields.String(allow_none=True)
     causation_id = fields.UUID(allow_none=True)
-    sent_at = fields.AwareDateTime(allow_none=True)
-    at = fields.AwareDateTime()
+    sent_at = Moment(allow_none=True)
+    at = Moment()
     attempts = fields.Integer()
     detail = fields.String()
 

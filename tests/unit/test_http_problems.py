@@ -1,5 +1,7 @@
 """Whatever is wrong with a request is answered as a problem that points at it; never with a 500."""
 
+import io
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +15,9 @@ from sqlalchemy.exc import DataError, OperationalError
 
 from shared_events.settings import Servers
 from shared_http import problems
-from shared_http.application import create_api
+from shared_http.application import create_api, json_response
 from shared_http.blueprint import OPEN, Blueprint, requires, undeclared_routes
-from shared_http.fields import SKU, Line, StrictBoolean, StrictInteger
+from shared_http.fields import SKU, Line, Moment, StrictBoolean, StrictInteger
 from shared_http.idempotency import idempotent
 from shared_http.ops import ops_routes
 from shared_http.problems import Problem, at_body
@@ -166,6 +168,18 @@ def test_what_is_not_json_is_refused(
     assert answer.json["status"] == status
 
 
+def test_a_body_sent_in_chunks_is_bounded_too(client: Any, issuer: Issuer) -> None:
+    answer = client.post(
+        "/v1/things",
+        headers=issuer.headers(),
+        content_type="application/json",
+        input_stream=io.BytesIO(b" " * 2_000_000),
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+
+    assert answer.status_code == 413
+
+
 def test_a_wrong_query_parameter_is_pointed_at(client: Any) -> None:
     answer = client.get("/v1/things?limit=x&limt=1")
 
@@ -255,6 +269,19 @@ def test_requests_are_counted_by_route(client: Any) -> None:
     assert 'method="other"' in page
     assert "orderflow_http_request_seconds_bucket" in page
     assert "BREW" not in page
+
+
+def test_times_look_the_same_however_they_are_written() -> None:
+    class EventSchema(Schema):
+        at = Moment()
+
+    at = datetime(2026, 1, 2, 3, 4, 5, 600, UTC)
+
+    shown = EventSchema().dump({"at": at})["at"]
+
+    assert shown == "2026-01-02T03:04:05.000600Z"
+    assert json_response({"at": at}).json == {"at": shown}
+    assert EventSchema().dump({"at": None}) == {"at": None}
 
 
 def test_two_kinds_may_not_share_a_slug() -> None:
