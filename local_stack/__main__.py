@@ -22,6 +22,7 @@ def main() -> int:
     ended = leftovers.clean(options.data)
     if ended:
         print(f"ended what an earlier stack had left: {ended}", flush=True)
+    os.environ[leftovers.MARK] = str(options.data)  # handed down to all that we start
     memory = state.load(options.data)
     memory.port = options.port
     memory.scale |= json.loads(options.scale)

@@ -12,7 +12,6 @@ from local_stack import http
 from local_stack.access import Access
 from local_stack.errors import StackError
 from local_stack.gateway import basic
-from local_stack.leftovers import MARK
 from local_stack.process import Process
 from local_stack.state import State
 from local_stack.unit import Probe, Unit
@@ -119,7 +118,6 @@ class Blueprint:
     def _environment(self, name: str, service: str, base: str, port: int) -> dict[str, str]:
         environment = {
             **os.environ,
-            MARK: str(self.data),
             "ORDERFLOW_PROCESS_NAME": name,
             "PYTHONUNBUFFERED": "1",
         }

@@ -8,6 +8,7 @@ from pathlib import Path
 from local_stack.account import Account
 from local_stack.binaries import Program
 from local_stack.errors import StackError
+from local_stack.leftovers import MARK
 from local_stack.process import Process
 
 _WAIT_S = 60.0
@@ -47,11 +48,12 @@ class Server(ABC):
         """Return whether the server answers an administrator's question now."""
 
     def environment(self) -> dict[str, str]:
-        """Return the environment that the server runs in: nothing of ours but the path."""
+        """Return the environment that the server runs in: nothing of ours but the path and the stack's mark."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
             "HOME": str(self.home),
+            **{name: os.environ[name] for name in (MARK,) if name in os.environ},
             **self.program.environment(),
         }
 

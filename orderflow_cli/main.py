@@ -52,8 +52,6 @@ class Verbs(click.Group):
         """Run; a wrong verb, flag or value is one line on standard error and status 2."""
         try:
             return super().main(*args, **{**kwargs, "standalone_mode": False})
-        except click.exceptions.Exit as wanted:
-            raise SystemExit(wanted.exit_code) from wanted
         except click.UsageError as error:
             click.echo(f"orderflow: {_one_line(error)}", err=True)
             raise SystemExit(2) from error
