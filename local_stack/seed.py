@@ -18,7 +18,7 @@ _TRIES, _PAUSE_S = 20, 0.5
 _KNOWN = 409  # "this e-mail is registered": what a second run is told
 _TOTAL_DIFFERS = 409
 _LAST_SKU = "DESK"
-ADDRESS = {"name": "Alice Example", "line1": "1 Example Street", "city": "Berlin", "postal_code": "10115",
+ADDRESS = {"name": "Alice Example", "street": "1 Example Street", "city": "Berlin", "postal_code": "10115",
            "country": "DE"}  # fmt: skip
 
 
