@@ -1,0 +1,82 @@
+"""Payments on a real database and a real provider, with its messages handed over by the test."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Engine, delete, select, text, update
+
+from payments_svc.breaker import Breaker
+from payments_svc.calls import Calls
+from payments_svc.domain import Payment
+from payments_svc.handlers import handlers
+from payments_svc.provider import Provider
+from payments_svc.tables import INTENTS, PaymentsWork
+from shared_events.contract import Envelope, Message, read, seal
+from shared_events.runtime import Attempt, Transaction
+from shared_events.tables import OUTBOX
+
+_BODY = msgspec.json.Decoder(tuple[tuple[Envelope], dict[str, Any], Any])
+
+
+@dataclass
+class Payments:
+    """Hand it commands, let the executor run, look at what it said."""
+
+    engine: Engine
+    provider: Provider
+
+    def receives(self, *messages: Message) -> None:
+        """Let the worker take these as one batch."""
+        sealed = [seal(each, correlation_id=getattr(each, "order_id")) for each in messages]  # noqa: B009
+        Transaction(self.engine, handlers, PaymentsWork)([Attempt(read(each), 1) for each in sealed])
+
+    def due(self) -> list[Attempt]:
+        """Take the waiting calls out of the outbox, whenever they are due."""
+        statement = delete(OUTBOX).where(OUTBOX.c.type == "payments.call_due").returning(OUTBOX.c.body)
+        with self.engine.begin() as connection:
+            bodies = list(connection.execute(statement).scalars())
+        return [Attempt(read(_BODY.decode(bytes(body))[0][0]), 1) for body in bodies]
+
+    def executor(self, provider: Provider | None = None, breaker: Breaker | None = None) -> Calls:
+        """Return an executor; by default with the bench's provider and a breaker of its own."""
+        return Calls(self.engine, provider or self.provider, breaker or Breaker(None))
+
+    def calls(self, rounds: int = 10) -> None:
+        """Make every call that is wanted, until none is."""
+        for _ in range(rounds):
+            attempts = self.due()
+            if not attempts:
+                return
+            self.executor()(attempts)
+        raise AssertionError(f"calls are still wanted after {rounds} rounds")
+
+    def said(self, order_id: UUID) -> list[str]:
+        """Return the types of what left for other services, oldest first."""
+        with self.engine.connect() as connection:
+            query = select(OUTBOX.c.type).where(OUTBOX.c.subject == str(order_id)).order_by(OUTBOX.c.id)
+            types = list(connection.execute(query).scalars())
+        return [each.removeprefix("payments.") for each in types if each != "payments.call_due"]
+
+    def pauses(self) -> list[float]:
+        """Return in how many seconds each waiting call is due."""
+        seconds = text("extract(epoch FROM available_at - now())")
+        with self.engine.connect() as connection:
+            found = connection.execute(
+                select(seconds).select_from(OUTBOX).where(OUTBOX.c.type == "payments.call_due")
+            )
+            return [float(each) for each in found.scalars()]
+
+    def payment(self, order_id: UUID) -> Payment:
+        """Read a payment."""
+        with self.engine.begin() as connection:
+            work = PaymentsWork(connection)
+            work.lock_orders([order_id])
+            return replace(work.payments[order_id])
+
+    def lapse(self, order_id: UUID) -> None:
+        """Let the order's leases run out."""
+        statement = update(INTENTS).where(INTENTS.c.order_id == order_id, INTENTS.c.status == "leased")
+        with self.engine.begin() as connection:
+            connection.execute(statement.values(leased_until=text("now() - interval '1 second'")))

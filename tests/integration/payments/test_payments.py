@@ -1,0 +1,323 @@
+"""Payments on real PostgreSQL and the real simulator: intent, then call, then result, whoever dies between."""
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import pytest
+from payments_bench import Payments
+from simulator_process import SimulatorProcess
+from sqlalchemy import Engine, text
+from uuid_utils.compat import uuid7
+
+from payments_svc.breaker import Breaker
+from payments_svc.simulator_provider import SimulatorProvider
+from shared_events import database
+from shared_events.contracts.payments import AuthorizePayment, CapturePayment, VoidPayment
+from shared_events.contracts.values import Money
+
+
+@pytest.fixture(scope="module")
+def engine(servers: Any) -> Iterator[Engine]:
+    made = database.engine(servers.access.database_url("payments"), pool_size=5, process="test")
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def payments(engine: Engine, provider: SimulatorProvider) -> Payments:
+    with engine.begin() as connection:
+        connection.execute(text("TRUNCATE payments, intents, refunds, outbox, inbox"))
+    return Payments(engine, provider)
+
+
+@pytest.fixture
+def order() -> UUID:
+    return UUID(str(uuid7()))
+
+
+def authorize(order: UUID, method: str = "tok_visa", amount: int = 1250) -> AuthorizePayment:
+    return AuthorizePayment(
+        order_id=order, customer_id=UUID(int=7), amount=Money(amount, "EUR"), payment_method=method
+    )
+
+
+def capture(order: UUID) -> CapturePayment:
+    return CapturePayment(order_id=order)
+
+
+def void(order: UUID) -> VoidPayment:
+    return VoidPayment(order_id=order, reason="by_customer")
+
+
+def books(provider: SimulatorProvider, order: UUID) -> list[tuple[int, int, int]]:
+    return [(each.held, each.captured, each.refunded) for each in provider.records(order_id=str(order))]
+
+
+@pytest.mark.parametrize("amount", [1250, 0, 10**12])
+def test_an_order_is_authorized_captured_and_voided_with_a_refund(payments, provider, order, amount):
+    payments.receives(authorize(order, amount=amount))
+    payments.calls()
+    payments.receives(capture(order))
+    payments.calls()
+    assert books(provider, order) == [(0, amount, 0)]
+
+    payments.receives(void(order))
+    payments.calls()
+
+    assert payments.said(order) == ["payment_authorized", "payment_captured", "payment_voided"]
+    assert books(provider, order) == [(0, amount, amount)]
+    assert payments.payment(order).status == "refunded"
+
+
+def test_a_batch_of_many_orders_is_taken_at_once(payments, provider):
+    orders = [UUID(str(uuid7())) for _ in range(20)]
+
+    payments.receives(*(authorize(each) for each in orders))
+    payments.calls()
+    payments.receives(*(capture(each) for each in orders), *(void(UUID(str(uuid7()))) for _ in range(5)))
+    payments.calls()
+
+    assert all(payments.said(each) == ["payment_authorized", "payment_captured"] for each in orders)
+
+
+def test_a_declined_payment_says_why_every_time(payments, order):
+    for _ in range(2):
+        payments.receives(authorize(order, "tok_declined"))
+        payments.calls()
+
+    assert payments.said(order) == ["payment_declined", "payment_declined"]
+    assert payments.payment(order).intents["authorize"].code == "card_declined"
+
+
+def test_a_command_sent_again_while_its_outcome_is_unknown_adds_nothing(payments, provider, order):
+    for _ in range(3):
+        payments.receives(authorize(order))
+
+    assert len(payments.pauses()) == 1
+    payments.calls()
+    assert payments.said(order) == ["payment_authorized"]
+    assert books(provider, order) == [(1250, 0, 0)]
+
+
+def test_a_void_that_finds_nothing_refuses_what_comes_later(payments, provider, order):
+    payments.receives(void(order))
+    payments.receives(authorize(order))
+    payments.calls()
+    payments.receives(void(order))
+
+    assert payments.said(order) == ["payment_voided", "payment_declined", "payment_voided"]
+    assert books(provider, order) == []
+
+
+def test_an_authorisation_that_nobody_claimed_is_closed_without_a_call(payments, provider, order):
+    payments.receives(authorize(order))
+    payments.receives(void(order))
+    payments.calls()
+
+    assert payments.said(order) == ["payment_voided"]
+    assert books(provider, order) == []
+
+
+def test_a_lost_answer_is_found_and_the_order_is_charged_once(payments, provider, order):
+    payments.receives(authorize(order, "tok_timeout"))
+    payments.calls()
+    payments.receives(capture(order))
+    payments.calls()
+
+    assert payments.said(order) == ["authorization_in_doubt", "payment_authorized", "payment_captured"]
+    assert books(provider, order) == [(0, 1250, 0)]
+
+
+def test_a_flaky_provider_is_called_until_it_works(payments, provider, order):
+    payments.receives(authorize(order, "tok_flaky"))
+    payments.calls()
+
+    assert payments.said(order) == ["payment_authorized"]
+    assert books(provider, order) == [(1250, 0, 0)]
+
+
+class DiesAfterTheCall(SimulatorProvider):
+    """Its process is gone before anybody hears the answer."""
+
+    def authorize(self, *arguments: Any) -> Any:
+        super().authorize(*arguments)
+        os._exit(9)
+
+
+def test_an_executor_killed_between_the_call_and_the_result_leaves_one_charge(payments, simulator, order):
+    payments.receives(authorize(order))
+    attempts = payments.due()
+    payments.engine.dispose()
+    child = os.fork()
+    if child == 0:
+        payments.executor(DiesAfterTheCall(simulator.url))(attempts)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert books(payments.provider, order) == [(1250, 0, 0)]
+
+    payments.executor()(attempts)  # the broker delivers it again while the lease still lives
+    assert payments.said(order) == []
+    assert 5 < payments.pauses()[0] < 13
+    payments.lapse(order)
+    payments.calls()
+
+    assert payments.said(order) == ["authorization_in_doubt", "payment_authorized"]
+    assert books(payments.provider, order) == [(1250, 0, 0)]
+
+
+def test_a_void_during_a_lost_call_follows_it(payments, simulator, order):
+    payments.receives(authorize(order))
+    attempts = payments.due()
+    payments.engine.dispose()
+    child = os.fork()
+    if child == 0:
+        payments.executor(DiesAfterTheCall(simulator.url))(attempts)
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    payments.receives(void(order))
+    assert payments.said(order) == []
+    payments.lapse(order)
+    payments.calls()
+
+    assert payments.said(order) == ["authorization_in_doubt", "payment_voided"]
+    assert books(payments.provider, order) == [(0, 0, 0)]
+
+
+class OvertakenWhileCalling(SimulatorProvider):
+    """While it waits for the answer its lease lapses and another executor does the work."""
+
+    meanwhile: Any = None
+
+    def authorize(self, *arguments: Any) -> Any:
+        outcome = super().authorize(*arguments)
+        self.meanwhile()
+        return outcome
+
+
+def test_the_late_result_of_an_old_lease_is_ignored(payments, simulator, order):
+    payments.receives(authorize(order))
+    slow = OvertakenWhileCalling(simulator.url)
+
+    def meanwhile() -> None:
+        payments.lapse(order)
+        payments.receives(void(order))
+        payments.calls()
+
+    slow.meanwhile = meanwhile
+    payments.executor(slow)(payments.due())
+
+    assert payments.said(order) == ["authorization_in_doubt", "payment_voided"]
+    assert books(payments.provider, order) == [(0, 0, 0)]
+    assert payments.payment(order).status == "voided"
+
+
+def test_a_copy_delivered_during_the_call_does_not_keep_the_result_out(payments, simulator, order):
+    payments.receives(authorize(order))
+    attempts = payments.due()
+    slow = OvertakenWhileCalling(simulator.url)
+    slow.meanwhile = lambda: payments.executor()(attempts)
+
+    payments.executor(slow)(attempts)
+
+    assert payments.said(order) == ["payment_authorized"]
+    payments.calls()
+    assert books(payments.provider, order) == [(1250, 0, 0)]
+
+
+def test_an_unreachable_provider_is_asked_again_later_and_nothing_is_doubted(payments, order):
+    payments.provider = SimulatorProvider("http://127.0.0.1:1")
+    payments.receives(authorize(order))
+    for _ in range(3):
+        payments.executor()(payments.due())
+
+    assert payments.said(order) == []
+    assert 3 < payments.pauses()[0] < 5
+
+
+def test_a_void_is_repeated_until_the_provider_is_back(payments, provider, simulator, order):
+    payments.receives(authorize(order))
+    payments.calls()
+    simulator.stop()
+    payments.receives(void(order))
+    for _ in range(3):
+        payments.executor()(payments.due())
+    assert payments.said(order) == ["payment_authorized"]
+
+    simulator.start()
+    payments.calls()
+
+    assert payments.said(order) == ["payment_authorized", "payment_voided"]
+    assert books(provider, order) == [(0, 0, 0)]
+
+
+@pytest.fixture(params=["local", "shared"])
+def breaker(request: pytest.FixtureRequest, servers: Any) -> Breaker:
+    url = servers.access.redis_url("payments") if request.param == "shared" else None
+    return Breaker(url, fail_max=2, reset_s=2)
+
+
+def test_an_open_breaker_spares_the_provider_and_lets_it_try_again(payments, breaker, order, provider):
+    down = payments.executor(SimulatorProvider("http://127.0.0.1:1"), breaker)
+    payments.receives(authorize(order))
+    for _ in range(2):
+        down(payments.due())
+    assert breaker.state == "open"
+
+    payments.executor(provider, breaker)(payments.due())
+    assert payments.payment(order).intents["authorize"].attempts == 2
+    assert 0 < payments.pauses()[0] <= 2
+    time.sleep(breaker.open_for_s)
+    payments.executor(provider, breaker)(payments.due())
+
+    assert breaker.state == "closed"
+    assert payments.said(order) == ["payment_authorized"]
+
+
+def test_executors_share_the_breaker(servers):
+    first, second = (Breaker(servers.access.redis_url("payments"), fail_max=1, reset_s=1) for _ in range(2))
+
+    with pytest.raises(ZeroDivisionError):
+        first.call(lambda: 1 // 0)
+
+    assert second.state == "open"
+    assert second.open_for_s <= 1
+
+
+def test_without_redis_the_breaker_is_each_processs_own(payments, order):
+    breaker = Breaker("redis://127.0.0.1:1/0", fail_max=1, reset_s=60)
+    payments.receives(authorize(order))
+
+    payments.executor(payments.provider, breaker)(payments.due())
+    assert payments.said(order) == ["payment_authorized"]
+    with pytest.raises(ZeroDivisionError):
+        breaker.call(lambda: 1 // 0)
+
+    assert breaker.state == "open"
+
+
+def test_many_executors_at_once_charge_each_order_once(payments, simulator: SimulatorProcess, provider):
+    orders = [UUID(str(uuid7())) for _ in range(12)]
+    payments.receives(*(authorize(each) for each in orders))
+    attempts = payments.due()
+
+    with ThreadPoolExecutor(4) as pool:
+        executors = [payments.executor(SimulatorProvider(simulator.url)) for _ in range(4)]
+        list(pool.map(lambda executor: executor(attempts), executors))
+    payments.calls()
+
+    assert all(payments.said(each) == ["payment_authorized"] for each in orders)
+    assert all(books(provider, each) == [(1250, 0, 0)] for each in orders)
+
+
+def test_an_order_whose_first_two_commands_race_gets_one_payment(payments, order):
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(payments.receives, [authorize(order), void(order), void(order), authorize(order)]))
+    payments.calls()
+
+    assert "payment_voided" in payments.said(order)
+    assert payments.payment(order).status == "voided"
