@@ -320,6 +320,6 @@ def test_an_unknown_product_has_no_ledger(catalogue: Catalogue) -> None:
 def test_only_staff_may_change_products_and_see_the_ledger(
     catalogue: Catalogue, method: str, path: str, as_: str | None, status: int
 ) -> None:
-    body = None if method == "GET" else {}
+    body: JSON | None = None if method == "GET" else {}
 
     assert catalogue.call(method, path, body, as_=as_).status_code == status

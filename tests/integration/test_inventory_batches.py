@@ -203,14 +203,15 @@ def test_a_batch_costs_a_handful_of_statements(inventory: Inventory, statements:
     inventory.has(LAMP=500, MUG=500)
     orders = [uuid4() for _ in range(BATCH)]
     lines = (Line("LAMP", 1), Line("MUG", 2))
-    costs = {}
-
-    for name, batch in {
+    batches: dict[str, list[Message]] = {
         "reserve": [reserve(order, *lines) for order in orders],
         "commit": [CommitStock(order_id=order, lines=lines) for order in orders],
         "release": [ReleaseStock(order_id=order) for order in orders],
         "undo nothing": [ReleaseStock(order_id=uuid4()) for _ in orders],
-    }.items():
+    }
+    costs = {}
+
+    for name, batch in batches.items():
         statements.clear()
         assert set(inventory.handles(batch)) == {Ending.APPLIED}
         costs[name] = len(statements)
