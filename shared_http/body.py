@@ -15,7 +15,8 @@ from shared_http import problems
 from shared_http.problems import Problem
 
 MAX_BODY = 1_048_576
-_NUL = "a text may not hold the character U+0000"
+DEEPEST = 64
+_TOO_DEEP = f"The document is nested deeper than {DEEPEST} levels"
 
 
 def read_json() -> Any:
@@ -40,29 +41,29 @@ def _decode(req: Request) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(problems.MALFORMED_JSON, str(error)) from error
     except RecursionError as error:
-        raise Problem(problems.MALFORMED_JSON, "The document is nested too deeply") from error
-    if b"\\u0000" in raw:
-        _refuse_nul(value)
+        raise Problem(problems.MALFORMED_JSON, _TOO_DEEP) from error
+    if b"\\u0000" in raw or raw.count(b"[") + raw.count(b"{") > DEEPEST:
+        _refuse_nul_and_depth(value)
     return value
 
 
-def _refuse_nul(value: Any) -> None:
-    """Refuse U+0000, which is valid JSON, but which PostgreSQL cannot store."""
-    wrong = [problems.at_body(pointer, _NUL) for pointer, text in _texts(value) if "\0" in text]
+def _refuse_nul_and_depth(value: Any) -> None:
+    """Refuse what is valid JSON but cannot be stored: U+0000 in a text, and too many levels."""
+    wrong = []
+    left: list[tuple[str, int, Any]] = [("#", 0, value)]
+    while left:
+        at, depth, inner = left.pop()
+        if depth > DEEPEST:
+            raise Problem(problems.MALFORMED_JSON, _TOO_DEEP)
+        if isinstance(inner, list):
+            left += [(f"{at}/{index}", depth + 1, each) for index, each in enumerate(inner)]
+        elif isinstance(inner, dict):
+            left += [(f"{at}/{_token(key)}", depth + 1, each) for key, each in inner.items()]
+            left += [(at, depth + 1, key) for key in inner]
+        elif isinstance(inner, str) and "\0" in inner:
+            wrong.append(problems.at_body(at, "a text may not hold the character U+0000"))
     if wrong:
         raise Problem(problems.INVALID_REQUEST, errors=wrong)
-
-
-def _texts(value: Any, at: str = "#") -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield at, value
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _texts(inner, f"{at}/{index}")
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield at, key
-            yield from _texts(inner, f"{at}/{_token(key)}")
 
 
 def _token(name: object) -> str:

@@ -1,6 +1,7 @@
 """Every way a request can fail, as a problem document."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -45,7 +46,8 @@ def _http(error: HTTPException) -> Any:
         return _redirect_or_not_modified(error)
     kind = problems.BY_STATUS.get(status)
     if kind is None:
-        kind = problems.Kind("about-blank", status, error.name, error.description or error.name)
+        nearest = problems.BAD_REQUEST if status < 500 else problems.INTERNAL_ERROR
+        kind = replace(nearest, status=status, title=error.name)
     headers = {name: value for name, value in error.get_headers() if name not in _NOT_OURS}
     return render(Problem(kind, headers=headers))
 

@@ -150,6 +150,8 @@ def test_a_whole_float_is_a_json_integer(client: Any, issuer: Issuer) -> None:
         (b'"\xff"', "application/json", 400),
         (b'"\\ud800"', "application/json", 400),
         (b"[" * 100_000, "application/json", 400),
+        (b"[" * 70 + b"]" * 70, "application/json", 400),
+        (b"[" * 900 + b'"\\u0000"' + b"]" * 900, "application/json", 400),
         (b"1" * 10_000, "application/json", 400),
         (b"{}", "application/merge-patch+json", 422),
         (b"a=b", "application/x-www-form-urlencoded", 415),
