@@ -5,6 +5,7 @@ Here nothing takes that way: each delivery, readable or not, goes to `Batches`, 
 process, and is acknowledged only after its verdict (see `runtime`).
 """
 
+import gc
 import logging
 import os
 import socket
@@ -14,7 +15,7 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.app.events import Events
 from celery.events.dispatcher import EventDispatcher
-from celery.signals import celeryd_init, setup_logging, worker_shutting_down
+from celery.signals import celeryd_init, setup_logging, worker_before_create_process, worker_shutting_down
 from celery.worker.consumer import Consumer
 from kombu.entity import Exchange, Queue, binding
 
@@ -214,6 +215,13 @@ def _name_the_node(instance: Any, **_: Any) -> None:
     name = environment.text("ORDERFLOW_PROCESS_NAME", f"{instance.app.main}-worker-{os.getpid()}")
     instance.hostname = f"{name}@{socket.gethostname()}"
     environment.load_or_exit(lambda: probes.serve(VITALS))
+
+
+@worker_before_create_process.connect  # type: ignore[untyped-decorator]
+def _share_memory(**_: Any) -> None:
+    """Take what is loaded out of the garbage collector's sight, so that pool processes go on sharing it."""
+    gc.collect()
+    gc.freeze()
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]

@@ -197,5 +197,5 @@ def read(envelope: Envelope) -> Received:
             return Received(envelope, _decoder(its.message).decode(envelope.data))
         older = _decoder(dict[str, Any]).decode(envelope.data)
         return Received(envelope, msgspec.convert(its.raise_to_current(older, envelope.version), its.message))
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise Unreadable(f"{its.type} version {envelope.version} has the wrong shape: {error}") from error

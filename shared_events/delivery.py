@@ -42,7 +42,8 @@ class Delivery(NamedTuple):
 
 
 def _whole(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    """Return a count from a header; anybody may write anything there."""
+    return min(value, 1_000_000) if isinstance(value, int) and value > 0 else 0
 
 
 _body = msgspec.json.Decoder(tuple[tuple[Envelope], dict[str, Any], Any])
@@ -52,9 +53,11 @@ def open_envelope(delivery: Delivery) -> Envelope:
     """Return the envelope inside a delivery. Raises Unreadable, saying what is wrong with it."""
     if delivery.content_type != "application/json":
         raise Unreadable(f"the content type is {delivery.content_type!r}, not application/json")
+    if delivery.content_encoding.lower() not in {"", "utf-8", "utf8"}:
+        raise Unreadable(f"the content encoding is {delivery.content_encoding!r}, not utf-8")
     try:
         return _body.decode(delivery.body)[0][0]
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(f"the body is not a message: {error}") from error
 
 

@@ -59,12 +59,19 @@ def route(message: Message) -> tuple[str, str]:
 def write(connection: Connection, outgoing: Sequence[Outgoing]) -> list[UUID]:
     """Write every output inside the caller's transaction; return the ids of the messages.
 
-    Timers named by a Cancel are deleted, except those written here: a step that ends and begins anew in one
-    transaction keeps its new timer.
+    A Cancel deletes the timers of its key that wait already and those that come before it here; one that comes
+    after it stays: a step that ends and begins anew in one transaction keeps its new timer.
     """
     now = datetime.now(UTC)
-    rows = [_row(each, each.output, now) for each in outgoing if not isinstance(each.output, Cancel)]
-    keys = [each.output.key for each in outgoing if isinstance(each.output, Cancel)]
+    rows: list[dict[str, Any]] = []
+    keys: list[str] = []
+    for each in outgoing:
+        if isinstance(each.output, Cancel):
+            key = each.output.key
+            keys.append(key)
+            rows = [row for row in rows if row["timer_key"] != key]
+        else:
+            rows.append(_row(each, each.output, now))
     ids = [row["id"] for row in rows]
     if keys:
         connection.exec_driver_sql(_CANCEL, {"keys": keys, "new": ids})

@@ -18,7 +18,7 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine
 
 from shared_events import inbox, logs, retries
-from shared_events.contract import Received
+from shared_events.contract import Received, UnknownContract
 from shared_events.delivery import Delivery, read_delivery
 from shared_events.handlers import Handlers
 from shared_events.publisher import NotPublished, Outcome, Parcel, Publisher
@@ -91,7 +91,7 @@ class Transaction:
         envelope = received.envelope
         handler = self.handlers.get(envelope.type)
         if handler is None:
-            raise LookupError(f"{self.handlers.service} has no handler for {envelope.type}")
+            raise UnknownContract(f"{self.handlers.service} has no handler for {envelope.type}")
         with logs.context(
             correlation_id=str(envelope.correlation_id), message_id=str(envelope.id), type=envelope.type
         ):
@@ -264,6 +264,7 @@ class Runtime:
                 "x-dead-at": datetime.now(UTC).isoformat(),
                 "x-dead-host": socket.gethostname(),
                 "x-dead-queue": self._queue.name,
+                "x-dead-user": delivery.user_id,
                 "x-dead-exchange": delivery.exchange,
                 "x-dead-routing-key": delivery.routing_key,
             }
