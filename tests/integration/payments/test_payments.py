@@ -2,41 +2,18 @@
 
 import os
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
 import pytest
-from payments_bench import Payments
 from simulator_process import SimulatorProcess
-from sqlalchemy import Engine, text
 from uuid_utils.compat import uuid7
 
 from payments_svc.breaker import Breaker
 from payments_svc.simulator_provider import SimulatorProvider
-from shared_events import database
 from shared_events.contracts.payments import AuthorizePayment, CapturePayment, VoidPayment
 from shared_events.contracts.values import Money
-
-
-@pytest.fixture(scope="module")
-def engine(servers: Any) -> Iterator[Engine]:
-    made = database.engine(servers.access.database_url("payments"), pool_size=5, process="test")
-    yield made
-    made.dispose()
-
-
-@pytest.fixture
-def payments(engine: Engine, provider: SimulatorProvider) -> Payments:
-    with engine.begin() as connection:
-        connection.execute(text("TRUNCATE payments, intents, refunds, outbox, inbox"))
-    return Payments(engine, provider)
-
-
-@pytest.fixture
-def order() -> UUID:
-    return UUID(str(uuid7()))
 
 
 def authorize(order: UUID, method: str = "tok_visa", amount: int = 1250) -> AuthorizePayment:
