@@ -3,7 +3,7 @@
 shared_events/pruning.py deletes them after 24 hours.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import (
     Column,
@@ -15,6 +15,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    bindparam,
     func,
     select,
 )
@@ -58,33 +59,23 @@ class Stored:
     body: bytes
 
 
+_KEY = ("subject", "method", "path", "key")
+_ADD = insert(IDEMPOTENCY_KEYS).on_conflict_do_nothing().returning(IDEMPOTENCY_KEYS.c.key)
+_FIND = select(
+    *(IDEMPOTENCY_KEYS.c[name] for name in ("fingerprint", "status", "headers", "body")),
+).where(*(IDEMPOTENCY_KEYS.c[name] == bindparam(name) for name in _KEY))
+
+
 def add(connection: Connection, scope: Scope, stored: Stored) -> bool:
     """Write the row; return False if there is one already.
 
     PostgreSQL waits here for another transaction that is writing the same key, so two can never both pass.
     """
-    statement = insert(IDEMPOTENCY_KEYS).values(
-        subject=scope.subject,
-        method=scope.method,
-        path=scope.path,
-        key=scope.key,
-        fingerprint=stored.fingerprint,
-        status=stored.status,
-        headers=stored.headers,
-        body=stored.body,
-    )
-    written = statement.on_conflict_do_nothing().returning(IDEMPOTENCY_KEYS.c.key)
-    return connection.execute(written).first() is not None
+    written = connection.execute(_ADD, {**asdict(scope), **asdict(stored)})
+    return written.first() is not None
 
 
 def find(connection: Connection, scope: Scope) -> Stored | None:
     """Return the stored answer, if there is one."""
-    keys = IDEMPOTENCY_KEYS.c
-    statement = select(keys.fingerprint, keys.status, keys.headers, keys.body).where(
-        keys.subject == scope.subject,
-        keys.method == scope.method,
-        keys.path == scope.path,
-        keys.key == scope.key,
-    )
-    row = connection.execute(statement).one_or_none()
+    row = connection.execute(_FIND, asdict(scope)).one_or_none()
     return Stored(bytes(row.fingerprint), row.status, row.headers, bytes(row.body)) if row else None
