@@ -37,8 +37,8 @@ def ask(data: Path, verb: str, **arguments: Any) -> dict[str, Any]:
             answer = json.loads(_line(connection))
     except (OSError, ValueError) as error:
         raise NoStackError(f"no stack is running in {data}: start one with `./orderflow up`") from error
-    if "error" in answer:
-        raise StackError(answer["error"])
+    if "refused" in answer:
+        raise StackError(answer["refused"])
     return dict(answer)
 
 
@@ -77,9 +77,9 @@ class Listener:
             try:
                 answer = self._answer(json.loads(_line(connection)))
             except StackError as error:
-                answer = {"error": error.format_message()}
+                answer = {"refused": error.format_message()}
             except ValueError:
-                answer = {"error": "not a request"}
+                answer = {"refused": "not a request"}
             connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
