@@ -8,8 +8,8 @@ from typing import Any
 
 from local_stack import state
 from local_stack.blueprint import OPS_USER
-from local_stack.seed import ADDRESS
 from orderflow_cli import dev_key
+from orderflow_cli.seed import ADDRESS
 
 _ORDER = {
     "lines": [{"sku": "LAMP", "quantity": 1}],

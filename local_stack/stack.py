@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from local_stack import binaries, blueprint, given, seed, state
+from local_stack import binaries, blueprint, given, state
 from local_stack.access import Access
 from local_stack.account import reachable, server_account
 from local_stack.blueprint import Blueprint
@@ -19,7 +19,7 @@ from local_stack.servers import PORTS, Servers
 from local_stack.state import State
 from local_stack.supervisor import Supervisor
 from local_stack.unit import Unit
-from orderflow_cli import dev_key
+from orderflow_cli import dev_key, seed
 from orderflow_cli.migrate import migrate
 from orderflow_cli.names import SERVERS, SERVICES
 from orderflow_cli.provision import DEPLOY, provision_postgres, provision_rabbitmq, provision_redis

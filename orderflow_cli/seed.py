@@ -1,18 +1,21 @@
-"""`python -m local_stack.seed`: the products, stock and customers that every example in the docs uses.
+"""The products, stock and customers that every example in the docs uses.
 
-Through the public API, as anybody would; a second run changes nothing.
+Through the public API, as anybody would; a second run changes nothing. The local stack calls `run`; the
+containers' one-shot `seed` is `python -m orderflow_cli.seed`.
 """
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
-from local_stack.errors import StackError
 from orderflow_cli import dev_key
+from orderflow_cli.errors import CommandError
 from orderflow_cli.provision import DEPLOY
+from shared_events import environment
 
 _TRIES, _PAUSE_S = 20, 0.5
 _KNOWN = 409  # "this e-mail is registered": what a second run is told
@@ -62,7 +65,7 @@ def _await_orderable(api: httpx2.Client, sku: str) -> None:
         if response.status_code == _TOTAL_DIFFERS:
             return
         time.sleep(_PAUSE_S)
-    raise StackError(f"seed: Orders has not heard of {sku}: {response.status_code} {response.text.strip()}")
+    raise CommandError(f"seed: Orders has not heard of {sku}: {response.status_code} {response.text.strip()}")
 
 
 def _send(
@@ -88,8 +91,27 @@ def _send(
             if response.is_client_error:
                 break
         time.sleep(_PAUSE_S)
-    raise StackError(f"seed: {method} {path}: {said}")
+    raise CommandError(f"seed: {method} {path}: {said}")
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
     return list(json.loads(path.read_text(encoding="utf-8")))
+
+
+def main() -> int:
+    """Seed the deployment at ORDERFLOW_URL, if the development key is in ORDERFLOW_DATA."""
+    try:
+        data = Path(environment.text("ORDERFLOW_DATA"))
+        if not dev_key.key_file(data).exists():
+            print("no development key: where a real issuer vouches for users, nothing is seeded")
+            return 0
+        run(environment.url("ORDERFLOW_URL", "http", "https"), data)
+    except (CommandError, environment.BadSetting) as error:
+        print(f"orderflow: {error}", file=sys.stderr)
+        return 1
+    print("seeded: LAMP, MUG, DESK, alice@example.com, bob@example.com")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
