@@ -61,8 +61,9 @@ class RefundSchema(Schema):
 
 
 class RecordFilterSchema(PageArguments):
-    """Which of the provider's records a list shows."""
+    """Which of the provider's records a list shows; `check` reads them all, so a page may be long."""
 
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 1000))
     order_id = fields.UUID(load_default=None)
 
 

@@ -1,0 +1,176 @@
+"""How payments are loaded, locked and saved."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, Table, TextClause, func, select, text
+from sqlalchemy.dialects import postgresql
+
+from payments_svc.domain import Call, Intent, Payment, Refund
+from payments_svc.tables.columns import INTENTS, PAYMENTS, REFUNDS
+from shared_events.contract import Message
+from shared_events.contracts.payments import AuthorizePayment, VoidPayment
+from shared_events.contracts.values import Money
+from shared_events.work import UnitOfWork
+
+_OWNED_BY_THE_DATABASE = {"version", "created_at", "updated_at"}
+Values = dict[str, Any]
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+class PaymentsWork(UnitOfWork):
+    """The payments of the orders that the messages are about, with their intents and refunds."""
+
+    service = "payments"
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.payments: dict[UUID, Payment] = {}
+        self.now = datetime.min.replace(tzinfo=UTC)
+        self.call: Call | None = None
+        self._saved: dict[tuple[str, UUID], Values] = {}
+
+    def lock(self, messages: Sequence[Message]) -> None:
+        """Lock the payments of these messages' orders; the payment's row guards its intents and refund."""
+        # Two transactions may both be about to make an order's first row: the advisory lock lets one wait.
+        beginning = {each.order_id for each in messages if isinstance(each, AuthorizePayment | VoidPayment)}
+        if beginning:
+            keys = sorted(int.from_bytes(each.bytes[8:], signed=True) for each in beginning)
+            self.connection.execute(_LOCK_ORDERS, {"keys": keys})
+        self.lock_orders(getattr(each, "order_id") for each in messages)  # noqa: B009  all of ours have one
+
+    def lock_orders(self, order_ids: Iterable[UUID]) -> None:
+        """Lock, then read, the payments of these orders, in the order of the ids."""
+        ids = sorted(set(order_ids) - self.payments.keys())
+        found = self.connection.execute(_LOCK_PAYMENTS, {"ids": ids}).all() if ids else []
+        by_id = {row.id: _payment(row) for row in found}
+        self._load_parts(by_id)
+        for row in found:
+            self.now = row.now
+        for payment in by_id.values():
+            self.payments[payment.order_id] = payment
+            self._saved.update(((table.name, row["id"]), row) for table, row in _rows(payment))
+
+    def add(self, payment: Payment) -> Payment:
+        """Take in a new payment; its order must be locked."""
+        self.payments[payment.order_id] = payment
+        return payment
+
+    def flush(self) -> None:
+        """Write new and changed rows, one statement per table and kind."""
+        rows = [pair for payment in self.payments.values() for pair in _rows(payment)]
+        for table in (PAYMENTS, INTENTS, REFUNDS):
+            mine = [row for its, row in rows if its is table]
+            new = [row for row in mine if (table.name, row["id"]) not in self._saved]
+            changed = [row for row in mine if self._saved.get((table.name, row["id"]), row) != row]
+            if new:
+                self.connection.execute(table.insert().values(new))
+            if changed:
+                self._update(table, changed)
+        self._saved = {(table.name, row["id"]): row for table, row in rows}
+
+    def _load_parts(self, payments: dict[UUID, Payment]) -> None:
+        """Read what belongs to these payments. Only now: before the lock it could still change."""
+        if not payments:
+            return
+        for row in self.connection.execute(_INTENTS_OF, {"ids": list(payments)}):
+            payments[row.payment_id].intents[row.operation] = _intent(row)
+        refunded = [each.id for each in payments.values() if "refund" in each.intents]
+        if refunded:
+            for row in self.connection.execute(_REFUNDS_OF, {"ids": refunded}):
+                payments[row.payment_id].refund = _refund(row)
+
+    def _update(self, table: Table, rows: list[Values]) -> None:
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        self.connection.execute(_update_of(table), columns)
+
+
+@cache
+def _update_of(table: Table) -> TextClause:
+    """Return one UPDATE for many rows of a table; each column comes as an array."""
+    names = [column.name for column in table.c if column.name not in _OWNED_BY_THE_DATABASE]
+    types = {name: table.c[name].type.compile(_DIALECT) for name in names}
+    arrays = ", ".join(f"CAST(:{name} AS {types[name]}[])" for name in names)
+    changes = [f"{name} = new.{name}" for name in names if name != "id"] + ["updated_at = now()"]
+    if "version" in table.c:
+        changes.append("version = was.version + 1")
+    return text(
+        f"UPDATE {table.name} AS was SET {', '.join(changes)}"  # noqa: S608  names of our own columns
+        f" FROM unnest({arrays}) AS new ({', '.join(names)}) WHERE was.id = new.id"
+    )
+
+
+_LOCK_ORDERS = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
+_LOCK_PAYMENTS = (
+    select(PAYMENTS, func.now().label("now"))
+    .where(PAYMENTS.c.order_id == func.any(text("CAST(:ids AS uuid[])")))
+    .order_by(PAYMENTS.c.order_id)
+    .with_for_update()
+)
+_INTENTS_OF = select(INTENTS).where(INTENTS.c.payment_id == func.any(text("CAST(:ids AS uuid[])")))
+_REFUNDS_OF = select(REFUNDS).where(REFUNDS.c.payment_id == func.any(text("CAST(:ids AS uuid[])")))
+
+
+def _rows(payment: Payment) -> Iterable[tuple[Table, Values]]:
+    """Return the rows that a payment is made of."""
+    money, refund = payment.amount, payment.refund
+    yield (
+        PAYMENTS,
+        {
+            "id": payment.id,
+            "order_id": payment.order_id,
+            "customer_id": payment.customer_id,
+            "amount": money.amount if money else None,
+            "currency": money.currency if money else None,
+            "method": payment.method,
+            "status": payment.status,
+            "void_requested": payment.void_requested,
+            "void_reason": payment.void_reason,
+        },
+    )
+    for intent in payment.intents.values():
+        yield INTENTS, {name: getattr(intent, name) for name in _INTENT_FIELDS}
+    if refund:
+        yield (
+            REFUNDS,
+            {
+                "id": refund.id,
+                "payment_id": refund.payment_id,
+                "order_id": refund.order_id,
+                "amount": refund.amount.amount,
+                "currency": refund.amount.currency,
+                "reason": refund.reason,
+                "requested_by": refund.requested_by,
+                "status": refund.status,
+            },
+        )
+
+
+_INTENT_FIELDS = [column.name for column in INTENTS.c if column.name not in _OWNED_BY_THE_DATABASE]
+
+
+def _payment(row: Row[Any]) -> Payment:
+    return Payment(
+        row.order_id,
+        row.id,
+        row.customer_id,
+        None if row.amount is None else Money(row.amount, row.currency),
+        row.method,
+        row.status,
+        row.void_requested,
+        row.void_reason,
+        row.version,
+    )
+
+
+def _intent(row: Row[Any]) -> Intent:
+    kept = (name for name in _INTENT_FIELDS if name != "provider_key")
+    return Intent(**{name: getattr(row, name) for name in kept})
+
+
+def _refund(row: Row[Any]) -> Refund:
+    money = Money(row.amount, row.currency)
+    return Refund(row.payment_id, row.order_id, money, row.reason, row.requested_by, row.id, row.status)
