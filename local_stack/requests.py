@@ -73,12 +73,12 @@ class Requests:
         return {"names": changed}
 
     def _scale(self) -> list[str]:
-        wanted = set(blueprint.names(self.stack.state.scale))
-        present = {
-            name for name, unit in self.supervisor.units.items() if _is_ours(unit) and not unit.removed
-        }
+        units = self.supervisor.units
+        wanted = set(blueprint.names(self.stack.state.scale)) - set(blueprint.SINGLE)
+        present = {name for name, unit in units.items() if _is_scalable(unit) and not unit.removed}
         for name in sorted(wanted - present):
-            self.supervisor.add(self.stack.blueprint.unit(name))
+            # One of this name may still be on its way out: then it comes back instead.
+            self.supervisor.add(units.get(name) or self.stack.blueprint.unit(name))
         surplus = sorted(present - wanted)
         if any("-api" in name for name in surplus + sorted(wanted - present)):
             for name in surplus:
@@ -100,7 +100,7 @@ class Requests:
         return found
 
 
-def _is_ours(unit: Unit) -> bool:
+def _is_scalable(unit: Unit) -> bool:
     return blueprint.base_of(unit.name) in blueprint.SCALABLE
 
 

@@ -66,7 +66,7 @@ class Supervisor:
         """Take a unit under supervision."""
         with self._lock:
             self.units[unit.name] = unit
-            unit.wanted = wanted
+            unit.wanted, unit.removed = wanted, False
 
     def want(self, names: Iterable[str], wanted: bool) -> None:
         """Have these run, or not."""
