@@ -16,7 +16,7 @@ from payments_svc.domain import Call, CallWanted, Silence
 from payments_svc.handlers import outputs
 from payments_svc.provider import Outcome, Provider, ProviderTimeout, ProviderUnavailable
 from payments_svc.tables import PaymentsWork
-from shared_events import inbox
+from shared_events import inbox, logs
 from shared_events.contract import Envelope
 from shared_events.contracts.payments import CallDue
 from shared_events.handlers import Handlers, Output
@@ -62,9 +62,13 @@ class Calls:
 
     def make(self, attempt: Attempt) -> None:
         """Make the call of one message, if it is still needed and nobody else is making it."""
-        call = self._lease(attempt)
-        if call is not None:
-            self._take(attempt, call, self._ask(call))
+        envelope = attempt.received.envelope
+        with logs.context(
+            correlation_id=envelope.correlation_id, message_id=envelope.id, order_id=envelope.subject
+        ):
+            call = self._lease(attempt)
+            if call is not None:
+                self._take(attempt, call, self._ask(call))
 
     def _lease(self, attempt: Attempt) -> Call | None:
         """Transaction 1. A message that leads to no call ends here, so it is noted in the inbox here."""

@@ -18,7 +18,7 @@ from payments_svc.provider import Approved, KeepsRecords, Outcome, Provider, Ref
 
 
 @dataclass
-class _Purchase:
+class Purchase:
     """One order's calls, each under a fresh key unless the test says which."""
 
     provider: Provider
@@ -74,16 +74,16 @@ class ProviderContract:
     declined_method = "tok_declined"
 
     @pytest.fixture
-    def purchase(self, provider: Provider) -> _Purchase:
+    def purchase(self, provider: Provider) -> Purchase:
         """Return a fresh order to be paid with a method that works."""
-        return _Purchase(provider, self.approved_method)
+        return Purchase(provider, self.approved_method)
 
-    def test_an_authorisation_holds_the_money(self, purchase: _Purchase) -> None:
+    def test_an_authorisation_holds_the_money(self, purchase: Purchase) -> None:
         """Held, not taken."""
         assert isinstance(purchase.authorize(), Approved)
         assert purchase.shows(held=purchase.amount)
 
-    def test_a_repeat_under_the_same_key_returns_the_first_outcome(self, purchase: _Purchase) -> None:
+    def test_a_repeat_under_the_same_key_returns_the_first_outcome(self, purchase: Purchase) -> None:
         """One key, one authorisation, however often it is asked for."""
         first = purchase.authorize()
 
@@ -92,7 +92,7 @@ class ProviderContract:
 
     def test_a_declined_method_is_refused_with_a_code_and_holds_nothing(self, provider: Provider) -> None:
         """A refusal is an answer, not an error; it stays under its key."""
-        purchase = _Purchase(provider, self.declined_method)
+        purchase = Purchase(provider, self.declined_method)
 
         refusal = purchase.authorize()
 
@@ -101,7 +101,7 @@ class ProviderContract:
         assert purchase.authorize() == refusal
         assert purchase.shows()
 
-    def test_the_same_key_with_another_amount_is_refused(self, purchase: _Purchase) -> None:
+    def test_the_same_key_with_another_amount_is_refused(self, purchase: Purchase) -> None:
         """A key belongs to one call; what it did first stands."""
         first = purchase.authorize()
 
@@ -113,7 +113,7 @@ class ProviderContract:
         """None says "not seen so far", which proves nothing."""
         assert provider.lookup(str(uuid.uuid4())) is None
 
-    def test_lookup_returns_the_outcome_of_every_operation(self, purchase: _Purchase) -> None:
+    def test_lookup_returns_the_outcome_of_every_operation(self, purchase: Purchase) -> None:
         """A lost answer can always be asked for."""
         authorized = purchase.authorize()
         assert isinstance(authorized, Approved)
@@ -126,12 +126,12 @@ class ProviderContract:
 
     def test_a_refusal_can_be_looked_up(self, provider: Provider) -> None:
         """So a lost "no" is not taken for silence."""
-        purchase = _Purchase(provider, self.declined_method)
+        purchase = Purchase(provider, self.declined_method)
         refusal = purchase.authorize()
 
         assert provider.lookup(purchase.key("authorize")) == refusal
 
-    def test_a_capture_takes_what_was_held_once(self, purchase: _Purchase) -> None:
+    def test_a_capture_takes_what_was_held_once(self, purchase: Purchase) -> None:
         """A repeat under the key takes nothing more, another key is refused."""
         reference = purchase.held()
 
@@ -142,7 +142,7 @@ class ProviderContract:
         assert isinstance(purchase.capture(reference, key=purchase.key("again")), Refused)
         assert purchase.shows(captured=purchase.amount)
 
-    def test_a_void_lets_the_hold_go_and_may_be_repeated(self, purchase: _Purchase) -> None:
+    def test_a_void_lets_the_hold_go_and_may_be_repeated(self, purchase: Purchase) -> None:
         """Under the same key or another: what is void is void."""
         reference = purchase.held()
 
@@ -153,7 +153,7 @@ class ProviderContract:
         assert isinstance(purchase.void(reference, key=purchase.key("again")), Approved)
         assert purchase.shows()
 
-    def test_a_capture_after_a_void_is_refused(self, purchase: _Purchase) -> None:
+    def test_a_capture_after_a_void_is_refused(self, purchase: Purchase) -> None:
         """Nothing is taken that was let go."""
         reference = purchase.held()
         purchase.void(reference)
@@ -161,7 +161,7 @@ class ProviderContract:
         assert isinstance(purchase.capture(reference), Refused)
         assert purchase.shows()
 
-    def test_a_void_after_a_capture_is_refused(self, purchase: _Purchase) -> None:
+    def test_a_void_after_a_capture_is_refused(self, purchase: Purchase) -> None:
         """Taken money goes back by a refund, which says so in the books."""
         reference = purchase.held()
         purchase.capture(reference)
@@ -169,7 +169,7 @@ class ProviderContract:
         assert isinstance(purchase.void(reference), Refused)
         assert purchase.shows(captured=purchase.amount)
 
-    def test_a_refund_gives_back_once_under_its_key(self, purchase: _Purchase) -> None:
+    def test_a_refund_gives_back_once_under_its_key(self, purchase: Purchase) -> None:
         """A repeat gives nothing more."""
         reference = purchase.held()
         purchase.capture(reference)
@@ -180,7 +180,7 @@ class ProviderContract:
         assert purchase.refund(reference) == first
         assert purchase.shows(captured=purchase.amount, refunded=purchase.amount)
 
-    def test_a_refund_above_the_captured_rest_is_refused(self, purchase: _Purchase) -> None:
+    def test_a_refund_above_the_captured_rest_is_refused(self, purchase: Purchase) -> None:
         """Neither too much at once nor too much in sum."""
         reference = purchase.held()
         purchase.capture(reference)
@@ -190,7 +190,7 @@ class ProviderContract:
         assert isinstance(purchase.refund(reference, key=purchase.key("again")), Refused)
         assert purchase.shows(captured=purchase.amount, refunded=purchase.amount)
 
-    def test_a_refund_before_the_capture_is_refused(self, purchase: _Purchase) -> None:
+    def test_a_refund_before_the_capture_is_refused(self, purchase: Purchase) -> None:
         """There is nothing to give back yet."""
         reference = purchase.held()
 
@@ -198,7 +198,7 @@ class ProviderContract:
         assert purchase.shows(held=purchase.amount)
 
     def test_a_call_repeated_under_its_key_after_a_void_returns_the_first_outcome_and_holds_no_money(
-        self, purchase: _Purchase
+        self, purchase: Purchase
     ) -> None:
         """The resolver of a lost answer repeats the call, maybe long after its undo: it must do no harm."""
         first = purchase.authorize()
@@ -210,7 +210,7 @@ class ProviderContract:
         assert isinstance(purchase.capture(first.reference), Refused)
         assert purchase.shows()
 
-    def test_an_unknown_reference_is_refused(self, purchase: _Purchase) -> None:
+    def test_an_unknown_reference_is_refused(self, purchase: Purchase) -> None:
         """Asking about what is not there is a refusal, never an error that would be repeated for ever."""
         unknown = f"unknown-{uuid.uuid4()}"
 
