@@ -28,26 +28,32 @@ class Purchase:
     order_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def key(self, operation: str) -> str:
+        """Return the key of one of its calls."""
         return f"{self.order_id}:{operation}"
 
     def authorize(self, key: str | None = None, amount: int | None = None) -> Outcome:
+        """Ask the provider to hold the amount."""
         amount = self.amount if amount is None else amount
         return self.provider.authorize(
             key or self.key("authorize"), amount, self.currency, self.method, self.order_id
         )
 
     def held(self) -> str:
+        """Hold the amount; return the reference."""
         outcome = self.authorize()
         assert isinstance(outcome, Approved), outcome
         return outcome.reference
 
     def capture(self, reference: str, key: str | None = None) -> Outcome:
+        """Ask the provider to take the amount."""
         return self.provider.capture(key or self.key("capture"), reference, self.amount, self.currency)
 
     def void(self, reference: str, key: str | None = None) -> Outcome:
+        """Ask the provider to let the hold go."""
         return self.provider.void(key or self.key("void"), reference)
 
     def refund(self, reference: str, amount: int | None = None, key: str | None = None) -> Outcome:
+        """Ask the provider to give the amount back."""
         amount = self.amount if amount is None else amount
         return self.provider.refund(key or self.key("refund"), reference, amount, self.currency)
 
