@@ -91,7 +91,7 @@ class Blueprint:
             "RABBITMQ_UPSTREAM": management,
             "RABBITMQ_AUTHORIZATION": basic("flower", self.access.passwords["flower"]),
             "OPS_USER": OPS_USER,
-            "OPS_PASSWORD": self.state.ops_password,
+            "OPS_PASSWORD_HASH": self.state.ops_password_hash,
         }
 
     def _command(self, base: str, port: int) -> list[str]:

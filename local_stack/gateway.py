@@ -33,7 +33,6 @@ class Gateway(Server):
         super().__init__(program, home, log, account)
         self.port = port
         self._variables = variables
-        self._password_hash = ""
 
     @property
     def address(self) -> str:
@@ -65,17 +64,13 @@ class Gateway(Server):
 
     def environment(self) -> dict[str, str]:
         """Return what the routes refer to."""
-        variables = dict(self._variables())
-        self._password_hash = self._password_hash or self._hash(variables.pop("OPS_PASSWORD"))
-        variables.pop("OPS_PASSWORD", None)
         return {
             **super().environment(),
             "XDG_CONFIG_HOME": str(self.home),
             "XDG_DATA_HOME": str(self.home),
             "GATEWAY_ADDRESS": f"http://{self.address}",
             "SITE_ROOT": str(self.site),
-            "OPS_PASSWORD_HASH": self._password_hash,
-            **variables,
+            **self._variables(),
         }
 
     def ready(self) -> bool:
@@ -93,7 +88,8 @@ class Gateway(Server):
     def _config(self) -> list[str]:
         return ["--config", str(self.home / "Caddyfile"), "--adapter", "caddyfile"]
 
-    def _hash(self, password: str) -> str:
+    def hash(self, password: str) -> str:
+        """Return what Caddy checks a password against; it takes a second or more, on purpose."""
         command = [str(self.program.path), "hash-password"]
         return self._run(command, super().environment(), "hash a password", said=f"{password}\n").strip()
 

@@ -136,6 +136,7 @@ class Stack:
             port=self.state.port,
             variables=lambda: self.blueprint.gateway_variables(self._apis(supervisor)),
         )
+        self.state.ops_password_hash = self.state.ops_password_hash or gateway.hash(self.state.ops_password)
         with tempfile.TemporaryDirectory(prefix="site-", dir=self.data) as pages:
             self._build_pages(Path(pages))
             gateway.publish(Path(pages))
@@ -143,14 +144,6 @@ class Stack:
 
     def _build_pages(self, pages: Path) -> None:
         """Build the static site; the development issuer's public key is part of it."""
-        import importlib.util
-
-        if importlib.util.find_spec("orderflow_cli.site") is None:
-            (pages / "index.html").write_text("soon")
-            known = pages / ".well-known"
-            known.mkdir(exist_ok=True)
-            (known / "jwks.json").write_bytes(dev_key.jwks_file(self.data).read_bytes())
-            return
         result = subprocess.run(  # noqa: S603 - fixed command
             [sys.executable, "-m", "orderflow_cli.site", str(pages)],
             cwd=blueprint.ROOT,

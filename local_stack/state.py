@@ -29,6 +29,7 @@ class State:
     admin_passwords: dict[str, str] = field(default_factory=servers.new_passwords)
     passwords: dict[str, str] = field(default_factory=new_passwords)
     ops_password: str = field(default_factory=lambda: secrets.token_hex(8))
+    ops_password_hash: str = ""
     scale: dict[str, int] = field(default_factory=dict)
     concurrency: int | None = None
 

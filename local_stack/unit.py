@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from local_stack.errors import StackError
 from local_stack.process import Process
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
@@ -107,7 +108,11 @@ class Unit:
         self.health, self._been_ready, self._probe_at = None, False, now + 0.1
         self._started_at = now
         self._restarting = False
-        self.launch()
+        try:
+            self.launch()
+        except (OSError, StackError) as error:  # as if it had died at once: told in its log, and tried again
+            with self.process.log.open("a") as log:
+                log.write(f"cannot be started: {error}\n")
 
     def _end(self, now: float) -> None:
         if self._ending_since is None:
