@@ -16,7 +16,7 @@ DEFAULT_PORT = 8080
 # All that a stack keeps in its directory; the unpacked servers may lie there too, and stay.
 _BELONGINGS = (
     "var", "logs", "site-*", "stack.json*", "processes.json*", "supervisor.lock", "control.sock",
-    "dev-key.pem", "jwks.json", "provider-simulator.db*",
+    "dev-key.pem", "jwks.json", "provider-simulator.db*", "accepted",
 )  # fmt: skip
 
 
