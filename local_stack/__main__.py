@@ -25,8 +25,8 @@ def main() -> int:
     os.environ[leftovers.MARK] = str(options.data)  # handed down to all that we start
     memory = state.load(options.data)
     memory.port = options.port
-    memory.scale |= json.loads(options.scale)
-    memory.concurrency = options.concurrency or memory.concurrency
+    memory.scale = json.loads(options.scale)
+    memory.concurrency = options.concurrency
     state.save(options.data, memory)
     stack = Stack(options.data, memory, seeded=not options.no_seed)
     listener = Listener(options.data, Requests(stack).answer)

@@ -89,10 +89,11 @@ def watch_start(data: Path, child: subprocess.Popen[bytes], say: Say) -> None:
 
 def resize(data: Path, scale: Mapping[str, int], concurrency: int | None, say: Say) -> None:
     """Have a running stack take up other sizes, and wait until it has."""
-    names = control.ask(data, "resize", scale=dict(scale), concurrency=concurrency)["names"]
-    if names:
-        say(f"changing {', '.join(names)}")
-        settle(data, names)
+    before = {each["name"]: each["pid"] for each in processes(data)}
+    answer = control.ask(data, "resize", scale=dict(scale), concurrency=concurrency)
+    if answer["names"]:
+        say(f"changing {', '.join(answer['names'])}")
+        settle(data, answer["names"], not_pids={name: before.get(name) for name in answer["restarted"]})
 
 
 def down(data: Path, seconds: float = 90.0) -> bool:
@@ -131,24 +132,29 @@ def processes(data: Path) -> list[dict[str, Any]]:
 
 
 def settle(
-    data: Path, names: Iterable[str], *, stopped: bool = False, not_pids: Mapping[str, int] | None = None
+    data: Path,
+    names: Iterable[str],
+    *,
+    stopped: bool = False,
+    not_pids: Mapping[str, int | None] | None = None,
 ) -> None:
     """Wait until each of these is as wanted: stopped, or ready with a new process id, or gone."""
     old = not_pids or {}
     until = time.monotonic() + _SETTLE_S
     while True:
-        found = {each["name"]: each for each in processes(data)}
+        status = control.ask(data, "status")
+        found = {each["name"]: each for each in status["processes"]}
         waiting = [name for name in names if name in found and not _settled(found[name], stopped, old)]
+        waiting += [name for name in names if name in status["leaving"]]
         if not waiting:
             return
         if time.monotonic() > until:
-            raise StackError(
-                f"{waiting[0]} is {found[waiting[0]]['state']}: see `./orderflow logs {waiting[0]}`"
-            )
+            how = found[waiting[0]]["state"] if waiting[0] in found else "still ending"
+            raise StackError(f"{waiting[0]} is {how}: see `./orderflow logs {waiting[0]}`")
         time.sleep(_POLL_S)
 
 
-def _settled(process: Mapping[str, Any], stopped: bool, old: Mapping[str, int]) -> bool:
+def _settled(process: Mapping[str, Any], stopped: bool, old: Mapping[str, int | None]) -> bool:
     if stopped:
         return bool(process["state"] == "stopped")
     same = old.get(process["name"]) is not None and process["pid"] == old[process["name"]]

@@ -23,6 +23,7 @@ raft.wal_max_size_bytes = 33554432
 log.file = false
 log.console = true
 log.console.level = warning
+log.console.use_colors = off
 """
 # epmd is a child of the same group: it ends with the node, whatever becomes of us. `exec` keeps the pid.
 _RUN = """\

@@ -62,15 +62,17 @@ class Requests:
         """Apply --scale and --concurrency; the names that are returned change and should become ready."""
         scale, concurrency = dict(request.get("scale") or {}), request.get("concurrency")
         blueprint.check_scale(scale)
-        self.stack.state.scale |= scale
-        changed = self._scale()
+        workers: list[str] = []
         if concurrency and concurrency != self.stack.state.concurrency:
             self.stack.state.concurrency = concurrency
-            workers = [name for name in self.supervisor.units if _is_worker(name)]
-            self.supervisor.restart(name for name in workers if self.supervisor.units[name].wanted)
-            changed += workers
+            units = self.supervisor.units.values()
+            workers = [unit.name for unit in units if _is_worker(unit.name) and unit.wanted]
+        self.stack.state.scale |= scale
+        changed = self._scale()
+        restarted = [name for name in workers if name not in changed]
+        self.supervisor.restart(restarted)
         state.save(self.stack.data, self.stack.state)
-        return {"names": changed}
+        return {"names": changed + restarted, "restarted": restarted}
 
     def _scale(self) -> list[str]:
         units = self.supervisor.units

@@ -104,8 +104,13 @@ class Supervisor:
     def describe(self) -> dict[str, Any]:
         """Return the phase and every unit, for `status`."""
         with self._lock:
-            processes = [unit.describe() for unit in self.units.values() if not unit.removed]
-        return {"phase": self.phase, "error": self.error, "processes": processes}
+            units = list(self.units.values())
+        return {
+            "phase": self.phase,
+            "error": self.error,
+            "processes": [unit.describe() for unit in units if not unit.removed],
+            "leaving": [unit.name for unit in units if unit.removed],
+        }
 
     # -- the main thread
 
