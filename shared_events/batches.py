@@ -15,7 +15,7 @@ from celery import bootsteps
 from celery.worker import state
 
 from shared_events import metrics
-from shared_events.delivery import Delivery
+from shared_events.delivery import Delivery, raw
 from shared_events.runtime import Ending, Verdict
 
 log = logging.getLogger(__name__)
@@ -54,9 +54,6 @@ class Batches:
         """Accept a delivery from the broker, whatever it is."""
         delivery = _delivery(message)
         self._tell("task-received", delivery, args=str(delivery.headers.get("argsrepr", "")), kwargs="{}")
-        if delivery.returns > SUSPECT_AFTER:
-            self._dispatch([(message, delivery)], alone=True)
-            return
         self._waiting.append((message, delivery))
         self._schedule(self._linger_s if len(self._waiting) < self._size else 0)
 
@@ -73,9 +70,18 @@ class Batches:
             self._schedule(held_s)
             return
         while self._waiting and self._jobs < self._consumer.pool.num_processes and self._is_open():
-            some = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
+            some = self._next_batch()
             self._linger_s = min(LONGEST_LINGER_S, self._linger_s + 0.005) if len(some) > 1 else 0.0
-            self._dispatch(some)
+            self._dispatch(some, alone=_is_suspect(some[0]))
+
+    def _next_batch(self) -> list[tuple[Any, Delivery]]:
+        """Take what goes together: a suspect alone, else as many as there are up to the next suspect."""
+        some = [self._waiting.popleft()]
+        while self._waiting and len(some) < self._size and not _is_suspect(some[0]):
+            if _is_suspect(self._waiting[0]):
+                break
+            some.append(self._waiting.popleft())
+        return some
 
     def _is_open(self) -> bool:
         """Whether the broker still waits for acknowledgements on the connection these came by."""
@@ -83,7 +89,7 @@ class Batches:
             self._consumer.connection is self._connection and self._consumer.blueprint.state == bootsteps.RUN
         )
 
-    def _dispatch(self, some: list[tuple[Any, Delivery]], alone: bool = False) -> None:
+    def _dispatch(self, some: list[tuple[Any, Delivery]], alone: bool) -> None:
         self._jobs += 1
         began = time.monotonic()
 
@@ -107,7 +113,6 @@ class Batches:
             error_callback=on_lost,
             soft_timeout=self._soft_limit_s,
             timeout=self._hard_limit_s,
-            timeout_callback=lambda soft, limit: None if soft else on_lost(f"it took more than {limit} s"),
         )
 
     def _next(self) -> None:
@@ -126,7 +131,7 @@ class Batches:
                 self._hold(message, delivery)
                 continue
             metrics.observe(verdict.observations)
-            metrics.MESSAGES.labels(delivery.name, verdict.ending.value).inc()
+            metrics.MESSAGES.labels(delivery.label, verdict.ending.value).inc()
             self._acknowledge(message, verdict)
             self._tell_ending(delivery, verdict, seconds_each)
 
@@ -144,7 +149,7 @@ class Batches:
             message.ack_log_error(log, errors)
 
     def _tell_ending(self, delivery: Delivery, verdict: Verdict, seconds: float) -> None:
-        state.total_count[delivery.name] += 1
+        state.total_count[delivery.label] += 1
         state.all_total_count[0] += 1
         if verdict.ending is Ending.APPLIED:
             self._tell("task-succeeded", delivery, result="", runtime=seconds)
@@ -163,11 +168,14 @@ class Batches:
             dispatcher.send(event, uuid=uuid, name=delivery.name, root_id=root_id, retries=retries, **fields)
 
 
+def _is_suspect(one: tuple[Any, Delivery]) -> bool:
+    return one[1].returns > SUSPECT_AFTER
+
+
 def _delivery(message: Any) -> Delivery:
-    body = message.body
     info, properties = message.delivery_info or {}, message.properties or {}
     return Delivery(
-        body=body.encode() if isinstance(body, str) else bytes(body),
+        body=raw(message.body),
         headers=dict(message.headers or {}),
         content_type=message.content_type or "",
         content_encoding=message.content_encoding or "utf-8",

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from shared_events import dead_letters
-from shared_events.delivery import Delivery
+from shared_events.delivery import Delivery, raw
 from shared_events.publisher import NotPublished, connect
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ class Collector:
         connection = connect(self._broker_url)
         try:
             channel = connection.channel()
+            channel.auto_decode = False  # bodies stay the bytes that they are
             channel.basic_qos(0, PREFETCH, False)
             channel.basic_consume(f"{self._service}.dead", callback=self._got.append)
             turns = 0
@@ -61,7 +62,8 @@ class Collector:
 
     def _store(self, channel: Any) -> None:
         with self._engine.begin() as connection:
-            dead_letters.bury(connection, self._service, [_letter(message) for message in self._got])
+            letters = [_letter(message, self._service) for message in self._got]
+            dead_letters.bury(connection, self._service, letters)
         for message in self._got:
             channel.basic_ack(message.delivery_tag)
         log.warning("collected %d dead letters", len(self._got))
@@ -72,21 +74,35 @@ class Collector:
             dead_letters.close_handled(connection)
 
 
-def _letter(message: Any) -> tuple[Delivery, str, str]:
-    """Return (delivery, cause, reason); what the broker itself dead-lettered tells its reason in `x-death`."""
+def _letter(message: Any, service: str) -> tuple[Delivery, str, str]:
+    """Return (delivery, cause, reason); what the broker itself dead-lettered tells its reason in `x-death`.
+
+    Only our own `x-dead-…` headers are believed: the broker's dead-lettering keeps what any sender wrote.
+    """
     headers = dict(message.headers or {})
+    user_id = str(message.properties.get("user_id") or "")
+    if user_id != service:
+        headers = {name: value for name, value in headers.items() if not name.startswith("x-dead-")}
+        headers["x-dead-user"] = user_id
     delivery = Delivery(
-        body=message.body.encode() if isinstance(message.body, str) else bytes(message.body),
+        body=raw(message.body),
         headers=headers,
         content_type=message.properties.get("content_type") or "",
         content_encoding=message.properties.get("content_encoding") or "utf-8",
-        user_id=message.properties.get("user_id") or "",
+        user_id=user_id,
         exchange=str(headers.get("x-dead-exchange") or ""),
         routing_key=str(headers.get("x-dead-routing-key") or ""),
     )
     if "x-dead-cause" in headers:
         return delivery, str(headers["x-dead-cause"]), str(headers.get("x-dead-reason", ""))
-    deaths = headers.get("x-death") or [{}]
-    why = str(deaths[0].get("reason", "unknown"))
-    headers.setdefault("x-dead-queue", deaths[0].get("queue"))
+    death = _first_death(headers.get("x-death"))
+    why = str(death.get("reason", "unknown"))
+    headers["x-dead-queue"] = death.get("queue")
     return delivery, f"broker: {why}", f"RabbitMQ dead-lettered it itself: {why}"
+
+
+def _first_death(deaths: Any) -> dict[str, Any]:
+    """Return the broker's note of the last time that it dead-lettered the message."""
+    if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict):
+        return deaths[0]
+    return {}

@@ -25,11 +25,11 @@ from shared_events.delivery import Delivery
 from shared_events.handlers import Handlers
 from shared_events.outbox import MESSAGES
 from shared_events.runtime import Runtime, Verdict
+from shared_events.settings import time_limits
 from shared_events.topology import WorkQueue, bindings
 from shared_events.vitals import VITALS
 
 log = logging.getLogger(__name__)
-SOFT_LIMIT_S, HARD_LIMIT_S = 30.0, 60.0
 _NOT_WANTED = ("Gossip", "DelayedDelivery", "Control")
 
 
@@ -43,8 +43,9 @@ def worker_app(
 ) -> Celery:
     """Return the Celery app whose worker consumes `queue`: one task per handler, named by its message type.
 
-    `runtime` is called once in each pool process, after the fork.
+    `runtime` is called once in each pool process, after the fork. A bad setting ends the process with status 2.
     """
+    limits_s = environment.load_or_exit(time_limits)
     app = Celery(queue.name, broker=broker_url, events=_Events, set_as_current=True)
     app.conf.update(_SETTINGS)
     app.conf.update(
@@ -54,7 +55,7 @@ def worker_app(
         task_default_routing_key=queue.returns_by,
         worker_prefetch_multiplier=2 * batch_size,
     )
-    app.batch_size = batch_size
+    app.batch_size, app.limits_s = batch_size, limits_s
     app.steps["consumer"].add(_Vital)
     _pool_side.prepare(runtime)
     for handler in handlers:
@@ -68,6 +69,7 @@ _SETTINGS = {
     "worker_enable_remote_control": False,
     "worker_cancel_long_running_tasks_on_connection_loss": True,
     "worker_hijack_root_logger": False,
+    "worker_lost_wait": 0.5,
     "task_default_exchange_type": "topic",
     "task_create_missing_queues": False,
     "task_acks_late": True,
@@ -152,9 +154,14 @@ class StrictConsumer(Consumer):  # type: ignore[misc]
 
     def create_task_handler(self, *_: Any) -> Callable[[Any], None]:
         """Return what takes each delivery of this connection."""
-        batches = Batches(self, run_batch, self.app.batch_size, (SOFT_LIMIT_S, HARD_LIMIT_S))
-        self.on_decode_error = lambda message, _error: batches.take(message)
-        return batches.take
+        self._batches = Batches(self, run_batch, self.app.batch_size, self.app.limits_s)
+        self.task_consumer.channel.auto_decode = False  # bodies stay the bytes that they are
+        take: Callable[[Any], None] = self._batches.take
+        return take
+
+    def on_decode_error(self, message: Any, _error: Exception) -> None:
+        """Take what kombu cannot make sense of like everything else (Celery would acknowledge it away)."""
+        self._batches.take(message)
 
     def ensure_connected(self, connection: Any) -> Any:
         """Wait for the broker as long as it takes, alive all the while, and come back within 3 s of it."""
@@ -193,18 +200,21 @@ class _Vital(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def __init__(self, consumer: Any, **_: Any) -> None:
         super().__init__(consumer)
-        self._timer: Any = None
+        self._timers: list[Any] = []
 
     def start(self, consumer: Any) -> None:
         VITALS.beat()
         VITALS.ready = True
-        self._timer = consumer.timer.call_repeatedly(2.0, VITALS.beat, priority=10)
+        self._timers = [
+            consumer.timer.call_repeatedly(2.0, VITALS.beat, priority=10),
+            # Celery looks every five seconds; what a dead process held should go on sooner.
+            consumer.timer.call_repeatedly(0.5, consumer.pool.maintain_pool),
+        ]
 
     def stop(self, _consumer: Any) -> None:
         VITALS.ready = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        while self._timers:
+            self._timers.pop().cancel()
 
     shutdown = stop
 

@@ -3,10 +3,10 @@
 Nothing is ever deleted by hand: who did what, when and why stays on the row.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +15,13 @@ from sqlalchemy.dialects.postgresql import insert
 from uuid_utils.compat import uuid7
 
 from shared_events.contract import Envelope, Unreadable
-from shared_events.delivery import Delivery, open_envelope
+from shared_events.delivery import Delivery, open_envelope, whole
 from shared_events.tables import DEAD_LETTERS, INBOX, OUTBOX
-from shared_events.topology import PAYMENT_CALLS, WorkQueue, work_queue
+from shared_events.topology import PAYMENT_CALLS, work_queue
 
 OPEN, REPLAYED, DISCARDED, HANDLED = "open", "replayed", "discarded", "handled"
+FROM_OUTBOX = "outbox"
+"""In place of a queue: the message never left its own service."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def matching(connection: Connection, wanted: Filter, *, at_most: int = 10_000) -
 def replay(connection: Connection, service: str, ids: Sequence[UUID], *, by: str, reason: str) -> list[UUID]:
     """Send open dead letters back to the queue they came from, in the caller's transaction; return which.
 
+    One that could not leave its own service tries to leave again.
+
     The message keeps its id, so one that was handled meanwhile has no second effect.
     """
     table = DEAD_LETTERS.c
@@ -131,28 +135,40 @@ def close_handled(connection: Connection) -> int:
 
 
 def _outbox_row(service: str, row: Row[Any]) -> dict[str, Any]:
-    queue = _queue_named(service, row.queue)
+    exchange, routing_key = _way_back(service, row)
     headers = {key: value for key, value in row.headers.items() if not key.startswith("x-")}
     return {
         "id": uuid7(),
         "type": row.type or "unreadable",
         "subject": row.subject or "",
         "correlation_id": row.correlation_id or row.id,
-        "exchange": queue.exchange,
-        "routing_key": queue.returns_by,
+        "exchange": exchange,
+        "routing_key": routing_key,
         "body": row.body,
         "headers": {**headers, "retries": 0},
     }
 
 
-def _queue_named(service: str, name: str) -> WorkQueue:
-    return PAYMENT_CALLS if name == PAYMENT_CALLS.name else work_queue(service)
+def _way_back(service: str, row: Row[Any]) -> tuple[str, str]:
+    if row.queue == FROM_OUTBOX:
+        return row.headers["x-dead-exchange"], row.headers["x-dead-routing-key"]
+    queue = PAYMENT_CALLS if row.queue == PAYMENT_CALLS.name else work_queue(service)
+    return queue.exchange, queue.returns_by
 
 
 def bury_outbox_row(
     connection: Connection, service: str, row: Row[Any], headers: dict[str, Any], cause: str, reason: str
 ) -> None:
-    """Turn an outbox row that cannot leave into a dead letter, in the caller's transaction."""
+    """Turn an outbox row that cannot leave into a dead letter, in the caller's transaction.
+
+    It came from no queue: a replay sends it where it was going.
+    """
+    headers = {
+        **headers,
+        "x-dead-queue": FROM_OUTBOX,
+        "x-dead-exchange": row.exchange,
+        "x-dead-routing-key": row.routing_key,
+    }
     delivery = Delivery(
         bytes(row.body), headers, "application/json", "utf-8", service, row.exchange, row.routing_key
     )
@@ -167,24 +183,24 @@ def bury(connection: Connection, service: str, dead: Sequence[tuple[Delivery, st
 
 
 def _row(service: str, delivery: Delivery, cause: str, reason: str) -> dict[str, Any]:
+    """Return a row that PostgreSQL takes, whatever the message is: one bad letter must not stop the rest."""
     envelope = _envelope(delivery)
     headers = delivery.headers
-    died_at = headers.get("x-dead-at")
     return {
         "id": uuid7(),
         "message_id": envelope.id if envelope else None,
-        "type": envelope.type if envelope else _clean(headers.get("task")),
-        "source": envelope.source if envelope else delivery.user_id or None,
-        "subject": envelope.subject if envelope else None,
+        "type": _clean(envelope.type if envelope else headers.get("task")),
+        "source": _clean(envelope.source if envelope else headers.get("x-dead-user")),
+        "subject": _clean(envelope.subject if envelope else None),
         "correlation_id": envelope.correlation_id if envelope else None,
-        "queue": headers.get("x-dead-queue") or service,
-        "cause": cause,
-        "reason": _clean(reason),
-        "traceback": _clean(headers.get("x-dead-traceback")) or "",
-        "attempts": int(headers.get("x-dead-attempts") or 0),
+        "queue": _clean(headers.get("x-dead-queue")) or service,
+        "cause": _clean(cause),
+        "reason": _clean(reason, 2_000),
+        "traceback": _clean(headers.get("x-dead-traceback"), 20_000) or "",
+        "attempts": whole(headers.get("x-dead-attempts")),
         "body": delivery.body,
         "headers": _jsonable(headers),
-        "died_at": datetime.fromisoformat(died_at) if died_at else datetime.now(UTC),
+        "died_at": _time(headers.get("x-dead-at")),
     }
 
 
@@ -195,10 +211,27 @@ def _envelope(delivery: Delivery) -> Envelope | None:
         return None
 
 
-def _clean(value: Any) -> str | None:
-    """Return text that PostgreSQL takes: without NUL."""
-    return None if value is None else str(value).replace("\x00", "\N{REPLACEMENT CHARACTER}")
+def _clean(value: Any, most: int = 200) -> str | None:
+    """Return text that PostgreSQL and its indexes take: not too long, without NUL and lone surrogates."""
+    if value is None:
+        return None
+    text_of_it = str(value)[:most].replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return text_of_it.encode("utf-8", "replace").decode()
 
 
-def _jsonable(headers: dict[str, Any]) -> Any:
-    return json.loads(json.dumps(headers, default=str).replace("\\u0000", "\\ufffd"))
+def _time(value: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return datetime.now(UTC)
+
+
+def _jsonable(value: Any) -> Any:
+    """Return what JSONB takes of a header: names and texts clean, numbers finite, all else as text."""
+    if isinstance(value, dict):
+        return {str(_clean(name)): _jsonable(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(each) for each in value]
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value)):
+        return value
+    return _clean(value, 20_000)

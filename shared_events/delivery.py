@@ -26,6 +26,11 @@ class Delivery(NamedTuple):
         return str(self.headers.get("task") or "unreadable")
 
     @property
+    def label(self) -> str:
+        """The name, if it is a published one: what is counted by must not be anybody's free text."""
+        return self.name if self.name in CONTRACTS else "unknown"
+
+    @property
     def id(self) -> str:
         """The message id that the headers claim, or nothing."""
         return str(self.headers.get("id") or "")
@@ -33,15 +38,20 @@ class Delivery(NamedTuple):
     @property
     def failures(self) -> int:
         """How often a handler failed on it: Celery's own `retries` header."""
-        return _whole(self.headers.get("retries"))
+        return whole(self.headers.get("retries"))
 
     @property
     def returns(self) -> int:
         """How often it came back unacknowledged, prefetched or running (counted by quorum queues)."""
-        return _whole(self.headers.get("x-delivery-count"))
+        return whole(self.headers.get("x-delivery-count"))
 
 
-def _whole(value: Any) -> int:
+def raw(body: str | bytes | memoryview) -> bytes:
+    """Return a body as bytes (py-amqp gives an empty one as text)."""
+    return body.encode() if isinstance(body, str) else bytes(body)
+
+
+def whole(value: Any) -> int:
     """Return a count from a header; anybody may write anything there."""
     return min(value, 1_000_000) if isinstance(value, int) and value > 0 else 0
 

@@ -83,6 +83,7 @@ class Publisher:
         self._user = user_of(broker_url)
         self._connection: amqp.Connection | None = None
         self._wave: _Wave | None = None
+        self._used_at = 0.0
 
     def publish(self, parcels: Sequence[Parcel]) -> Outcome:
         """Publish all, wait once. If the channel is refused or anything is nacked, they go one by one.
@@ -121,6 +122,9 @@ class Publisher:
         outcome.returned |= alone.returned
 
     def _open(self) -> "_Wave":
+        if time.monotonic() - self._used_at > HEARTBEAT_S:
+            self.close()  # nobody answered the broker's heartbeats: it may have hung up
+        self._used_at = time.monotonic()
         if self._connection is None or not self._connection.connected:
             self._connection, self._wave = connect(self._url), None
         if self._wave is None:
@@ -133,6 +137,7 @@ class Publisher:
             return
         try:
             self._connection.heartbeat_tick()
+            self._used_at = time.monotonic()
             self._connection.drain_events(timeout=0.001)
         except TimeoutError:
             pass

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import sqlalchemy
@@ -169,14 +170,14 @@ class Runtime:
 
     def handle_alone(self, delivery: Delivery) -> list[Verdict]:
         """Handle a delivery that came back so often that it is suspected of killing its process."""
+        name = delivery.id or sha256(delivery.body).hexdigest()
         try:
-            self._guard.enter(delivery.id)
+            self._guard.enter(name)
         except retries.KilledItsWorker as error:
             return list(self._dispose([delivery], {0: error}).values())
-        try:
-            return self.handle([delivery])
-        finally:
-            self._guard.leave(delivery.id)
+        verdicts = self.handle([delivery])
+        self._guard.leave(name)  # not in a `finally`: that would run while a time limit ends the process
+        return verdicts
 
     def _apply(
         self, attempts: dict[int, Attempt], errors: dict[int, BaseException]

@@ -24,6 +24,18 @@ class Servers:
         )
 
 
+def time_limits() -> tuple[float, float]:
+    """Return how long a batch may take: (soft, hard), ORDERFLOW_SOFT_LIMIT_S and ORDERFLOW_HARD_LIMIT_S.
+
+    At the soft limit the handler gets an exception; at the hard limit its process is killed.
+    """
+    soft_s = environment.number("ORDERFLOW_SOFT_LIMIT_S", 30.0, least=0.1)
+    hard_s = environment.number("ORDERFLOW_HARD_LIMIT_S", 2 * soft_s, least=0.1)
+    if hard_s <= soft_s:
+        raise environment.BadSetting("ORDERFLOW_HARD_LIMIT_S must be greater than ORDERFLOW_SOFT_LIMIT_S")
+    return soft_s, hard_s
+
+
 def retry_tiers() -> tuple[int, ...]:
     """Return the back-off tiers in use: ORDERFLOW_RETRY_TIERS_S, some of TIERS_S in rising order."""
     value = environment.text("ORDERFLOW_RETRY_TIERS_S", ",".join(map(str, TIERS_S)))

@@ -16,6 +16,8 @@ TIERS_S = (1, 5, 30, 120, 600)
 """Back-off tiers in seconds; a message that failed once waits in the first, and so on."""
 DELIVERY_LIMIT = 200
 """The broker's last net. Batches prefetch, and each death of a worker counts one for every prefetched message."""
+NO_DELIVERY_LIMIT = 1_000_000_000
+"""For dead letters: RabbitMQ 4 drops what came back 20 times, and they wait for their table however long it is away."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def definitions(queues: dict[WorkQueue, Iterable[Contract]]) -> dict[str, Any]:
         + [{"name": "flower", "password_hash": "", "tags": "monitoring"}],
         "permissions": [_permission(name) for name in services] + [_FLOWER],
         "topic_permissions": [_topic_permission(name, handled[name]) for name in services],
-        "policies": [policy for queue in queues for policy in _policies(queue)],
+        "policies": [policy for queue in queues for policy in _policies(queue)]
+        + [_policy(f"{name}.dead", {"delivery-limit": NO_DELIVERY_LIMIT}) for name in services],
         "exchanges": [
             _exchange(MESSAGES),
             {**_exchange("celeryev"), "type": "topic"},
