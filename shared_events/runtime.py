@@ -93,15 +93,21 @@ class Transaction:
         handler = self.handlers.get(envelope.type)
         if handler is None:
             raise UnknownContract(f"{self.handlers.service} has no handler for {envelope.type}")
-        with logs.context(
-            correlation_id=str(envelope.correlation_id), message_id=str(envelope.id), type=envelope.type
-        ):
-            work.emit(
-                handler(received.message, work),
-                correlation_id=envelope.correlation_id,
-                causation_id=envelope.id,
-                traceparent=envelope.traceparent,
-            )
+        about = {
+            "type": envelope.type,
+            "message_id": envelope.id,
+            "correlation_id": envelope.correlation_id,
+            "order_id": getattr(received.message, "order_id", None),
+        }
+        with logs.context(**about):
+            said = handler(received.message, work)
+            log.info("handled")
+        work.emit(
+            said,
+            correlation_id=envelope.correlation_id,
+            causation_id=envelope.id,
+            traceparent=envelope.traceparent,
+        )
 
 
 class CrashGuard:
