@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 
 from orderflow_cli import openapi
 from orderflow_cli.provision import DEPLOY
+from orderflow_cli.seed import ADDRESS
 from shared_http.problems import REGISTRY, Kind
 
 PAGES = DEPLOY / "gateway" / "site"
@@ -40,6 +41,11 @@ _OF_THE_GATEWAY = (
         "first answer, and nothing is done twice.",
     ),
 )
+_ORDER = {
+    "lines": [{"sku": "LAMP", "quantity": 1}],
+    "payment_method": "tok_visa",
+    "shipping_address": ADDRESS,
+}
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -73,7 +79,7 @@ def _write_pages(out: Path, problems: Iterable[Kind], version: str) -> None:
         text = templates.get_template(template).render(version=version, **values)
         (out / path).write_text(text + "\n", encoding="utf-8")
 
-    write("index.html", "index.html")
+    write("index.html", "index.html", order=json.dumps(_ORDER, indent=2))
     write("docs/index.html", "docs/index.html")
     write("problems/index.html", "problems.html", problems=problems)
     for kind in problems:
