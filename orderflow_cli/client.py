@@ -87,6 +87,10 @@ class Api:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
         self._http.close()
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> httpx2.Response:
