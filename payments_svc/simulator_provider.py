@@ -1,5 +1,6 @@
 """The provider that the local stack uses: the simulator, spoken to over HTTP."""
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +18,9 @@ from payments_svc.provider import (
 )
 from shared_events import environment
 
+logging.getLogger("httpx2").setLevel(
+    logging.WARNING
+)  # a line per call says nothing that the outcome does not
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
