@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from orders_svc.saga import CAPTURE, COMMIT, PAYMENT, STOCK
 from orders_svc.saga_engine import Engine, State, Step
 from shared_events.contract import Reply
 from shared_events.contracts import inventory, orders, payments
@@ -17,6 +16,9 @@ PENDING, RESERVED, CONFIRMED, COMPLETED = "pending", "reserved", "confirmed", "c
 CANCELLING, CANCELLED = "cancelling", "cancelled"
 DECIDED = frozenset({CONFIRMED, COMPLETED, CANCELLING, CANCELLED})
 FINAL = frozenset({COMPLETED, CANCELLED})
+
+STOCK, PAYMENT, COMMIT, CAPTURE = "stock", "payment", "commit", "capture"
+"""The steps of the checkout; its declaration is in `saga`."""
 
 OUT_OF_STOCK, PAYMENT_DECLINED, PAYMENT_IN_DOUBT = "out_of_stock", "payment_declined", "payment_in_doubt"
 EXPIRED, CUSTOMER_SUSPENDED = "expired", "customer_suspended"

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from orders_svc.book import CustomerFact, OrderBook
-from orders_svc.domain import CANCELLED, COMPLETED, CONFIRMED, FINAL, Order
-from orders_svc.saga import PAYMENT, Deadlines, checkout
+from orders_svc.domain import CANCELLED, COMPLETED, CONFIRMED, FINAL, PAYMENT, Order
+from orders_svc.saga import Deadlines, checkout
 from shared_events.contract import Reply
 from shared_events.contracts import customers, inventory, orders, payments
 from shared_events.handlers import Cancel, Handlers, Later, Output

@@ -2,16 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from orders_svc.domain import CAPTURE, COMMIT, PAYMENT, STOCK, Order
 from orders_svc.saga_engine import Engine, Saga, Step
 from shared_events.contract import Message
 from shared_events.contracts import inventory, orders, payments
-
-if TYPE_CHECKING:
-    from orders_svc.domain import Order
-
-STOCK, PAYMENT, COMMIT, CAPTURE = "stock", "payment", "commit", "capture"
 
 
 @dataclass(frozen=True)
@@ -27,7 +22,7 @@ class Deadlines:
         return 1.5 * (self.stock_s + self.payment_s)
 
 
-def checkout(deadlines: Deadlines) -> "Engine[Order]":
+def checkout(deadlines: Deadlines) -> Engine[Order]:
     """Return the checkout saga with these deadlines."""
     return Engine(
         Saga(
@@ -83,5 +78,5 @@ def checkout(deadlines: Deadlines) -> "Engine[Order]":
     )
 
 
-def _step_timer(order: "Order", step: str, attempt: int, due_at: datetime) -> Message:
+def _step_timer(order: Order, step: str, attempt: int, due_at: datetime) -> Message:
     return orders.StepTimedOut(order_id=order.id, step=step, attempt=attempt, due_at=due_at)

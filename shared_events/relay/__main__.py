@@ -1,4 +1,4 @@
-"""The relay's process: the relay itself, the dead-letter collector, pruning and the probes, a thread each."""
+"""`python -m shared_events.relay`: the relay, the dead-letter collector, pruning and the probes, a thread each."""
 
 import logging
 import os
@@ -75,3 +75,7 @@ def _stop_on_signals(stop: threading.Event) -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+
+
+if __name__ == "__main__":
+    run()

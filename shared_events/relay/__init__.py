@@ -195,9 +195,3 @@ def _headers(row: Row[Any]) -> dict[str, Any]:
 
 def _parcel(row: Row[Any]) -> Parcel:
     return Parcel(str(row.id), row.exchange, row.routing_key, bytes(row.body), _headers(row))
-
-
-if __name__ == "__main__":
-    from shared_events.relay_process import run
-
-    run()
