@@ -14,6 +14,7 @@ from typing import Any
 from local_stack import control, leftovers, ports, state
 from local_stack.access import Access
 from local_stack.errors import StackError
+from local_stack.process import started_at
 
 _POLL_S = 0.2
 _SETTLE_S = 120.0
@@ -101,10 +102,10 @@ def down(data: Path, seconds: float = 90.0) -> bool:
     lock = leftovers.Lock(data)
     if not lock.held():
         return bool(leftovers.clean(data)) if data.exists() else False
-    until = time.monotonic() + seconds
-    while lock.held():
+    until, supervisor = time.monotonic() + seconds, None
+    while lock.held() or (supervisor and started_at(supervisor)):
         with suppress(control.NoStackError):  # it is just starting, or about to be gone
-            control.ask(data, "down")
+            supervisor = int(control.ask(data, "down")["pid"])
         if time.monotonic() > until:
             raise StackError(f"the stack did not end within {seconds:g} s: see {data}/logs/supervisor.log")
         time.sleep(_POLL_S)

@@ -1,5 +1,6 @@
 """What the command line may ask of a running stack, and what it answers."""
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
@@ -41,7 +42,7 @@ class Requests:
 
     def _down(self, _request: dict[str, Any]) -> dict[str, Any]:
         self.supervisor.end()
-        return {}
+        return {"pid": os.getpid()}
 
     def _stop(self, request: dict[str, Any]) -> dict[str, Any]:
         names = self._resolve(request["names"])
