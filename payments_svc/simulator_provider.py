@@ -18,9 +18,9 @@ from payments_svc.provider import (
 )
 from shared_events import environment
 
-logging.getLogger("httpx2").setLevel(
-    logging.WARNING
-)  # a line per call says nothing that the outcome does not
+# A line per request says nothing that the outcome does not.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
+
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
