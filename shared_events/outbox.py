@@ -30,7 +30,7 @@ _INSERT = """
     SELECT pg_notify('outbox', '') FROM relay_state WHERE asleep
 """
 
-_CANCEL = "DELETE FROM outbox WHERE timer_key = ANY(%(keys)s) AND id <> ALL(%(new)s::uuid[])"
+_CANCEL = "DELETE FROM outbox WHERE timer_key = ANY(%(keys)s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ def route(message: Message) -> tuple[str, str]:
 def write(connection: Connection, outgoing: Sequence[Outgoing]) -> list[UUID]:
     """Write every output inside the caller's transaction; return the ids of the messages.
 
-    A Cancel deletes the timers of its key that wait already and those that come before it here; one that comes
-    after it stays: a step that ends and begins anew in one transaction keeps its new timer.
+    A Cancel deletes the timers that were set before it, in the outbox or here, and none that is set after it: a
+    step that ends and begins anew in one transaction keeps its new timer.
     """
     now = datetime.now(UTC)
     rows: list[dict[str, Any]] = []
@@ -74,7 +74,7 @@ def write(connection: Connection, outgoing: Sequence[Outgoing]) -> list[UUID]:
             rows.append(_row(each, each.output, now))
     ids = [row["id"] for row in rows]
     if keys:
-        connection.exec_driver_sql(_CANCEL, {"keys": keys, "new": ids})
+        connection.exec_driver_sql(_CANCEL, {"keys": keys})
     if rows:
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         connection.exec_driver_sql(_INSERT, columns)
