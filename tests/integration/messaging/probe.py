@@ -4,14 +4,17 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+import httpx2
 import sqlalchemy
 from sqlalchemy import Engine, Row
 
+from local_stack.ports import free_port
 from local_stack.process import Process, descendants
 from shared_events import database
 from shared_events.contract import Envelope, Message, seal
@@ -33,6 +36,16 @@ def eventually(look: Callable[[], T], *, within_s: float = 15.0) -> T:
         assert time.monotonic() < until, f"still {seen!r} after {within_s:g} s"
         time.sleep(0.03)
     return seen
+
+
+def measured(process: Process, name: str) -> float:
+    """Return a measurement of a process, as Prometheus would read it (0 if there is none yet)."""
+    address = process.environment["ORDERFLOW_PROBE_ADDRESS"]
+    try:
+        text = httpx2.get(f"http://{address}/metrics").text
+    except httpx2.TransportError:
+        return 0.0
+    return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
 
 def order_of(*skus: str) -> ReserveStock:
@@ -84,16 +97,23 @@ class Service:
         return process
 
     def relay(self) -> Process:
-        """Start a relay."""
-        return self._start("relay", ["-m", "shared_events.relay"])
+        """Start a relay that serves its measurements."""
+        self.environment["ORDERFLOW_PROBE_ADDRESS"] = f"127.0.0.1:{free_port()}"
+        process = self._start("relay", ["-m", "shared_events.relay"])
+        del self.environment["ORDERFLOW_PROBE_ADDRESS"]
+        return process
 
-    def stop(self) -> None:
-        """End every process that was started here and leave the queues and tables empty."""
+    def stop_processes(self) -> None:
+        """End every process that was started here."""
         for process in self._started:
             process.terminate()
         for process in self._started:
             process.stop()
         self._started.clear()
+
+    def stop(self) -> None:
+        """End every process and leave the queues and tables empty."""
+        self.stop_processes()
         self.empty()
         self.engine.dispose()
 
@@ -116,14 +136,37 @@ class Service:
         with self.engine.begin() as connection:
             return connection.exec_driver_sql(statement, values or None).scalar()
 
+    def hang_up(self) -> None:
+        """Have the broker close every connection, as its administrator can."""
+        with httpx2.Client(base_url=self.servers.access.rabbitmq_admin_url) as api:
+            for user in ("inventory", "orders"):
+                assert api.delete(f"/api/connections/username/{user}").status_code == 204
+
     def emit(self, *messages: Any, journey: UUID | None = None) -> list[UUID]:
         """Commit messages to the outbox."""
         with self.engine.begin() as connection:
             return write(connection, [Outgoing(message, journey or uuid4()) for message in messages])
 
     def depth(self, queue: str) -> int:
-        """Return how many messages are ready in a queue."""
-        return self._declared(queue).message_count
+        """Return how many messages are ready in a queue of this service."""
+        return int(self._declared(queue).message_count)
+
+    def depth_of(self, service: str) -> int:
+        """Return how many messages wait in another service's work queue."""
+        with httpx2.Client(base_url=self.servers.access.rabbitmq_admin_url) as api:
+            return int(api.get(f"/api/queues/orderflow/{service}").json().get("messages", 0))
+
+    def received(self, queue: str) -> list[UUID]:
+        """Take everything out of a queue; return the ids of the messages."""
+        connection = connect(self.servers.access.broker_url(queue.partition(".")[0]))
+        channel = connection.channel()
+        ids: list[UUID] = []
+        channel.basic_consume(queue, no_ack=True, callback=lambda got: ids.append(UUID(got.headers["id"])))
+        with suppress(TimeoutError):
+            while True:
+                connection.drain_events(timeout=0.2)
+        connection.close()
+        return ids
 
     def dead(self, body: bytes) -> Row[Any] | None:
         """Return the dead letter with this body."""
@@ -138,7 +181,7 @@ class Service:
         process = Process(
             name=name,
             argv=[sys.executable, *arguments],
-            environment=self.environment,
+            environment=dict(self.environment),
             log=self.home / f"{name}.log",
             directory=self.home,
         )
@@ -150,7 +193,7 @@ class Service:
         return [process for process in self._started if process.name == name and process.alive()]
 
     def _consumers(self) -> int:
-        return self._declared(self.name).consumer_count
+        return int(self._declared(self.name).consumer_count)
 
     def _declared(self, queue: str) -> Any:
         connection = connect(self.servers.access.broker_url(self.name))

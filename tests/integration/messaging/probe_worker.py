@@ -88,6 +88,11 @@ def _raise_once(order_id: UUID) -> None:
         raise RuntimeError("only this once")
 
 
+def _until_mended(_order_id: UUID) -> None:
+    if not (Path(os.environ["PROBE_MARKS"]) / "mended").exists():
+        raise RuntimeError("not mended yet")
+
+
 def _slow(_order_id: UUID) -> None:
     time.sleep(60)
 
@@ -122,6 +127,7 @@ def _takes_a_little(_order_id: UUID) -> None:
 _BEHAVIOURS: dict[str, Callable[[UUID], None]] = {
     "raise": _raise,
     "raise-once": _raise_once,
+    "until-mended": _until_mended,
     "slow": _slow,
     "stuck": _stuck,
     "exit": _exit,

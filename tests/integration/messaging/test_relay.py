@@ -1,0 +1,193 @@
+"""The relay: what is committed leaves, whatever happens to relays; what cannot leave stops nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+from probe import Probe, eventually, measured
+
+from shared_events import dead_letters
+from shared_events.contracts.inventory import ProductChanged, StockReserved
+from shared_events.contracts.values import Money
+from shared_events.publisher import Publisher
+from shared_events.relay import Relay
+
+
+def changed(version: int = 1) -> ProductChanged:
+    """A fact of Inventory; in these tests it waits in Orders' queue, which nobody consumes."""
+    return ProductChanged(
+        sku="LAMP", name="Lamp", price=Money(100, "EUR"), active=True, aggregate_version=version
+    )
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(idle_probe: Probe) -> Iterator[None]:
+    idle_probe.received("orders")
+    yield
+    idle_probe.stop_processes()
+    idle_probe.execute("TRUNCATE outbox, dead_letters")
+    idle_probe.received("orders")
+
+
+def waiting(probe: Probe) -> int:
+    return int(probe.scalar("SELECT count(*) FROM outbox"))
+
+
+def time_passes(probe: Probe) -> None:
+    """Let every lease end soon."""
+    probe.execute("UPDATE outbox SET leased_until = least(leased_until, now() + interval '0.5 seconds')")
+
+
+def test_what_is_committed_leaves_once(idle_probe: Probe) -> None:
+    ids = idle_probe.emit(*(changed() for _ in range(1200)))
+
+    idle_probe.relay()
+
+    eventually(lambda: waiting(idle_probe) == 0)
+    assert sorted(idle_probe.received("orders")) == sorted(ids)
+
+
+def test_a_sleeping_relay_wakes_for_a_message(idle_probe: Probe) -> None:
+    idle_probe.relay()
+    eventually(lambda: idle_probe.scalar("SELECT asleep FROM relay_state"))
+
+    (only,) = idle_probe.emit(changed())
+
+    assert eventually(lambda: idle_probe.received("orders"), within_s=0.6) == [only]
+
+
+def test_a_relay_that_dies_between_publishing_and_deleting_only_repeats(idle_probe: Probe) -> None:
+    ids = idle_probe.emit(*(changed() for _ in range(10)))
+    with Publisher(idle_probe.servers.access.broker_url("inventory")) as publisher:
+        Relay("inventory", idle_probe.engine, publisher).turn()  # published; deleting is the next turn's
+
+    time_passes(idle_probe)
+    idle_probe.relay()
+
+    eventually(lambda: waiting(idle_probe) == 0)
+    assert sorted(idle_probe.received("orders")) == sorted(2 * ids)
+
+
+def test_relays_killed_in_the_middle_lose_nothing(idle_probe: Probe) -> None:
+    ids = idle_probe.emit(*(changed() for _ in range(3000)))
+
+    first = idle_probe.relay()
+    eventually(lambda: waiting(idle_probe) < 3000)
+    first.kill()
+    time_passes(idle_probe)
+    idle_probe.relay()
+
+    eventually(lambda: waiting(idle_probe) == 0)
+    assert set(idle_probe.received("orders")) == set(ids)
+
+
+def test_when_a_relay_freezes_another_takes_over_after_its_lease(idle_probe: Probe) -> None:
+    idle_probe.servers.servers.rabbitmq.pause()  # so that the first has rows in hand
+    ids = idle_probe.emit(*(changed() for _ in range(600)))
+    frozen = idle_probe.relay()
+    leased = "SELECT count(*) FROM outbox WHERE leased_until > now()"
+    try:
+        eventually(lambda: idle_probe.scalar(leased))
+    finally:
+        frozen.pause()
+        idle_probe.servers.servers.rabbitmq.resume()
+
+    idle_probe.relay()
+    time_passes(idle_probe)
+    eventually(lambda: waiting(idle_probe) == 0)
+    frozen.resume()
+
+    arrived = idle_probe.received("orders")
+    assert set(arrived) == set(ids)
+
+
+def test_two_relays_share_the_work(idle_probe: Probe) -> None:
+    relays = [idle_probe.relay(), idle_probe.relay()]
+    for relay in relays:
+        eventually(lambda relay=relay: measured(relay, "process_start"))  # type: ignore[misc]
+
+    ids = [idle_probe.emit(*(changed() for _ in range(700))) for _ in range(3)]
+
+    eventually(lambda: waiting(idle_probe) == 0)
+    assert sorted(idle_probe.received("orders")) == sorted(each for some in ids for each in some)
+    shares = [measured(relay, 'orderflow_published_total{outcome="confirmed"}') for relay in relays]
+    assert sum(shares) == 2100
+    assert all(shares), shares
+
+
+def test_what_the_broker_forbids_is_buried_and_the_rest_pass(idle_probe: Probe) -> None:
+    ids = idle_probe.emit(*(changed() for _ in range(20)))
+    forbidden, foreign = ids[7], ids[13]
+    idle_probe.execute("UPDATE outbox SET exchange = 'payments.x' WHERE id = %(id)s", id=forbidden)
+    idle_probe.execute("UPDATE outbox SET routing_key = 'orders.order_created' WHERE id = %(id)s", id=foreign)
+
+    idle_probe.relay()
+
+    eventually(lambda: waiting(idle_probe) == 0)
+    assert set(idle_probe.received("orders")) == set(ids) - {forbidden, foreign}
+    for lost in (forbidden, foreign):
+        letter = dead(idle_probe, lost)
+        assert letter.cause == "cannot-be-published"
+        assert "ACCESS_REFUSED" in letter.reason
+
+
+def test_a_reply_that_nobody_can_receive_is_buried_and_its_replay_leaves_again(idle_probe: Probe) -> None:
+    relay = idle_probe.relay()
+    with unbound(idle_probe, "inventory.stock_reserved"):
+        (lost,) = idle_probe.emit(StockReserved(order_id=uuid4()))
+        eventually(lambda: dead(idle_probe, lost))
+    letter = dead(idle_probe, lost)
+    assert letter.cause == "unroutable"
+    assert waiting(idle_probe) == 0
+
+    with idle_probe.engine.begin() as connection:
+        assert dead_letters.replay(connection, "inventory", [letter.id], by="eve", reason="bound") == [
+            letter.id
+        ]
+
+    assert eventually(lambda: idle_probe.received("orders")) == [lost]
+    assert measured(relay, 'orderflow_published_total{outcome="confirmed"}') == 1
+
+
+def test_a_fact_that_nobody_wants_is_counted(idle_probe: Probe) -> None:
+    relay = idle_probe.relay()
+
+    with unbound(idle_probe, "inventory.product_changed"):
+        idle_probe.emit(changed())
+        eventually(lambda: measured(relay, 'orderflow_published_total{outcome="returned"}') == 1)
+
+    eventually(lambda: waiting(idle_probe) == 0)
+    assert idle_probe.scalar("SELECT count(*) FROM dead_letters") == 0
+
+
+def test_while_the_broker_is_away_the_outbox_keeps_everything(idle_probe: Probe) -> None:
+    relay = idle_probe.relay()
+    eventually(lambda: measured(relay, "process_start"))
+    idle_probe.servers.servers.rabbitmq.process.kill()
+
+    ids = idle_probe.emit(*(changed() for _ in range(700)))
+    eventually(lambda: idle_probe.scalar("SELECT count(*) FROM outbox WHERE leased_until IS NULL") == 700)
+    idle_probe.servers.servers.rabbitmq.start()
+
+    eventually(lambda: waiting(idle_probe) == 0, within_s=30)
+    assert set(idle_probe.received("orders")) == set(ids)
+
+
+def dead(probe: Probe, message_id: UUID) -> "dead_letters.Row":  # type: ignore[type-arg]
+    found = dead_letters.DEAD_LETTERS
+    with probe.engine.connect() as connection:
+        return connection.execute(found.select().where(found.c.message_id == message_id)).first()  # type: ignore[return-value]
+
+
+@contextmanager
+def unbound(probe: Probe, routing_key: str) -> Iterator[None]:
+    """Take Orders' binding for a type away meanwhile."""
+    path = f"/api/bindings/orderflow/e/messages/q/orders/{routing_key}"
+    with httpx2.Client(base_url=probe.servers.access.rabbitmq_admin_url) as api:
+        assert api.delete(path).status_code == 204
+    try:
+        yield
+    finally:
+        probe.servers.access.provision()
