@@ -29,7 +29,7 @@ T = TypeVar("T")
 _LEAST = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": os.environ.get("HOME", "/")}
 
 
-def eventually(look: Callable[[], T], *, within_s: float = 15.0) -> T:
+def eventually(look: Callable[[], T | None], *, within_s: float = 15.0) -> T:
     """Return what `look` returns as soon as it is true; fail if that takes too long."""
     until = time.monotonic() + within_s
     while not (seen := look()):

@@ -52,7 +52,7 @@ def test_they_are_searched_by_page_and_grouped_by_cause(probe: Probe, connection
     assert dead_letters.search(connection, Filter(), limit=1, before=newest.id) == [oldest]
     journey = Filter(correlation_id=broken.correlation_id)
     assert [row.id for row in dead_letters.search(connection, journey, limit=10)] == [oldest.id]
-    assert {(row.cause, row.count) for row in dead_letters.causes(connection, Filter())} == {
+    assert {tuple(row)[:1] + tuple(row)[2:3] for row in dead_letters.causes(connection, Filter())} == {
         ("unreadable", 1),
         ("attempts-used-up: RuntimeError", 1),
     }

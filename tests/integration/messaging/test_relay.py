@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
@@ -13,6 +14,7 @@ from shared_events.contracts.inventory import ProductChanged, StockReserved
 from shared_events.contracts.values import Money
 from shared_events.publisher import Publisher
 from shared_events.relay import Relay
+from shared_events.tables import DEAD_LETTERS
 
 
 def changed(version: int = 1) -> ProductChanged:
@@ -175,10 +177,11 @@ def test_while_the_broker_is_away_the_outbox_keeps_everything(idle_probe: Probe)
     assert set(idle_probe.received("orders")) == set(ids)
 
 
-def dead(probe: Probe, message_id: UUID) -> "dead_letters.Row":  # type: ignore[type-arg]
-    found = dead_letters.DEAD_LETTERS
+def dead(probe: Probe, message_id: UUID) -> Any:
     with probe.engine.connect() as connection:
-        return connection.execute(found.select().where(found.c.message_id == message_id)).first()  # type: ignore[return-value]
+        return connection.execute(
+            DEAD_LETTERS.select().where(DEAD_LETTERS.c.message_id == message_id)
+        ).first()
 
 
 @contextmanager
