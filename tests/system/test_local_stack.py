@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from running_stack import LAUNCHER, RunningStack, eventually, remains_of
 
+SERVICES = ("orders", "inventory", "customers", "payments")
 NAMES = {
-    *(f"{svc}-{kind}" for svc in ("orders", "inventory", "customers", "payments") for kind in ("api", "worker", "relay")),
+    *(f"{service}-{kind}" for service in SERVICES for kind in ("api", "worker", "relay")),
     "payments-executor", "provider-simulator", "postgres", "redis", "rabbitmq", "flower", "gateway",
 }  # fmt: skip
 
