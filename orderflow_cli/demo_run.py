@@ -24,6 +24,7 @@ from orderflow_cli.errors import CommandError
 from orderflow_cli.invariants.judge import Report
 
 _THREADS = 8
+_PEACE_S = 3.0
 _OUTAGE_S = 4.0
 _REST_S = 120.0
 _SETTLE_S = 15.0
@@ -55,26 +56,29 @@ class Demo:
                 self._view.say(
                     f"{len(self._plan.purchases)} orders, {_THREADS} at a time, as {self._plan.run}"
                 )
-                self._send_all(lambda purchases, over_s: self._send(pool, shop, purchases, over_s))
+                self._send_all(lambda purchases, over_s: self._send(pool, shop, purchases, over_s), watch)
                 self._view.say("all sent; waiting until every order has come to its end")
-                watch.wait_for_rest(_REST_S)
+                wanted = len(self._plan.purchases)
+                watch.wait_until(lambda sight: sight.accepted >= wanted and not sight.open, _REST_S)
                 watch.look()
             self._view.say("checking the invariants")
             report = self._check(api)
             return self._result(watch, report, self._times(pool, api))
 
-    def _send_all(self, send: Callable[[Sequence[Purchase], float], None]) -> None:
-        """Send a quarter in peace, some after a worker was killed, some while Inventory is down, and the rest."""
+    def _send_all(self, send: Callable[[Sequence[Purchase], float], None], watch: Watch) -> None:
+        """Send some in peace, some before and after a worker is killed, some while Inventory is down, the rest."""
         purchases = self._plan.purchases
-        first, second, third = (len(purchases) * percent // 100 for percent in (25, 45, 80))
-        send(purchases[:first], 0.0)
+        peace, kill, stop, start = (len(purchases) * percent // 100 for percent in (10, 25, 45, 80))
+        send(purchases[:peace], 0.0)
+        watch.wait_until(lambda sight: sight.accepted >= peace and not sight.undecided, _PEACE_S)
         self._undisturbed = {each.order_id for each in self._receipts if each.purchase.method == "tok_visa"}
+        send(purchases[peace:kill], 0.0)
         if self._troubled:
             self._kill_a_worker()
-        send(purchases[first:second], 0.0)
+        send(purchases[kill:stop], 0.0)
         with self._outage() if self._troubled else nullcontext():
-            send(purchases[second:third], _OUTAGE_S if self._troubled else 0.0)
-        send(purchases[third:], 0.0)
+            send(purchases[stop:start], _OUTAGE_S if self._troubled else 0.0)
+        send(purchases[start:], 0.0)
 
     def _send(
         self, pool: ThreadPoolExecutor, shop: Shop, purchases: Sequence[Purchase], over_s: float

@@ -26,6 +26,11 @@ class Sight:
     lost: int = 0
 
     @property
+    def undecided(self) -> int:
+        """How many orders wait for their stock or their payment."""
+        return self.states["pending"] + self.states["reserved"]
+
+    @property
     def open(self) -> int:
         """How many orders are not final yet."""
         return self.accepted - sum(self.states[state] for state in FINAL)
@@ -62,11 +67,11 @@ class Watch:
             self._seen.notify_all()
         return self.sight
 
-    def wait_for_rest(self, seconds: float) -> bool:
-        """Wait until every accepted order is final; False if some are not in time."""
+    def wait_until(self, is_so: Callable[[Sight], bool], seconds: float) -> bool:
+        """Wait until something is seen; False if it is not in time."""
         until = time.monotonic() + seconds
         with self._seen:
-            while self.sight.open or self.sight.accepted < len(self._ledger.ids):
+            while not is_so(self.sight):
                 if not self._seen.wait(until - time.monotonic()):
                     return False
         return True
