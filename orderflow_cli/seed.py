@@ -99,12 +99,12 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def main() -> int:
-    """Seed the deployment at ORDERFLOW_URL, if the development key is in ORDERFLOW_DATA."""
+    """Seed the deployment at ORDERFLOW_URL, as staff by the development key in ORDERFLOW_DATA."""
     try:
-        data = Path(environment.text("ORDERFLOW_DATA"))
-        if not dev_key.key_file(data).exists():
-            print("no development key: where a real issuer vouches for users, nothing is seeded")
+        if environment.text("ORDERFLOW_JWT_ISSUER") != dev_key.ISSUER:
+            print("nothing is seeded where a real issuer vouches for users")
             return 0
+        data = Path(environment.text("ORDERFLOW_DATA"))
         run(environment.url("ORDERFLOW_URL", "http", "https"), data)
     except (CommandError, environment.BadSetting) as error:
         print(f"orderflow: {error}", file=sys.stderr)

@@ -25,5 +25,5 @@ tar -C "$root" --numeric-owner -c . | docker import - orderflow-stand-in > /dev/
 for name in python postgres redis rabbitmq caddy; do
     tag=$(sed -n "s/^ *\(FROM\|image:\) \($name:[^ ]*\).*/\2/p" ../Dockerfile ../../compose.yml | head -n 1)
     echo "$tag"
-    docker build --quiet --target "$name" --tag "$tag" . > /dev/null
+    docker build --target "$name" --tag "$tag" . > "$work/build.log" 2>&1 || { tail -n 20 "$work/build.log" >&2; exit 1; }
 done
