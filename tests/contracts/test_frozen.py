@@ -55,9 +55,9 @@ def test_every_sample_fits_its_frozen_schema_and_can_be_read_today(path: Path) -
     message_type, version = path.parent.name, int(path.name.partition(".")[0])
     its, data = CONTRACTS[message_type], path.read_bytes()
 
-    Draft202012Validator(msgspec.json.decode(frozen.schema_file(message_type, version).read_bytes())).validate(
-        msgspec.json.decode(data)
-    )
+    Draft202012Validator(
+        msgspec.json.decode(frozen.schema_file(message_type, version).read_bytes())
+    ).validate(msgspec.json.decode(data))
     envelope = msgspec.structs.replace(sealed_sample(its), version=version, data=msgspec.Raw(data))
     assert isinstance(read(envelope).message, its.message)
 

@@ -84,9 +84,7 @@ class Service:
             "ORDERFLOW_RETRY_TIERS_S": "1",
             **environment,
         }
-        self.engine: Engine = database.engine(
-            servers.access.database_url(name), pool_size=2, process="test"
-        )
+        self.engine: Engine = database.engine(servers.access.database_url(name), pool_size=2, process="test")
         self._started: list[Process] = []
 
     def worker(self, concurrency: int = 2) -> Process:

@@ -69,7 +69,9 @@ def test_a_wrong_content_type_is_buried(probe: Probe) -> None:
 
 def test_a_wrong_encoding_is_buried_with_its_bytes_as_they_came(probe: Probe) -> None:
     envelope = good()
-    parcel = parcel_of(envelope, content_encoding="utf-16", body=celery_body(envelope).decode().encode("utf-16"))
+    parcel = parcel_of(
+        envelope, content_encoding="utf-16", body=celery_body(envelope).decode().encode("utf-16")
+    )
 
     probe.publish(parcel)
 

@@ -76,7 +76,9 @@ def test_a_replay_after_the_cause_is_mended_takes_effect_once_and_only_there(pro
         again = dead_letters.replay(connection, "inventory", [letter.id], by="olga", reason="twice")
 
     assert again == []
-    eventually(lambda: probe.scalar("SELECT count(*) FROM inbox WHERE message_id = %(i)s", i=envelope.id) == 1)
+    eventually(
+        lambda: probe.scalar("SELECT count(*) FROM inbox WHERE message_id = %(i)s", i=envelope.id) == 1
+    )
     assert probe.depth_of("orders") == orders_had
     audited = probe.dead(celery_body(envelope))
     assert audited is not None
