@@ -9,15 +9,21 @@ from orderflow_cli.names import SERVICES
 
 @between("messages", *SERVICES)
 def no_outbox_row_is_overdue(reading: Reading) -> Iterator[Finding]:
-    """What is due leaves within seconds: the same message is not found waiting twice."""
+    """What is due leaves within seconds: the same message is not found waiting twice.
+
+    It waits rightly while no relay of its service is connected to the database, or RabbitMQ is away.
+    """
     query = """
-        SELECT id, type FROM outbox
+        SELECT id, type, EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+                                 AND application_name = %(relay)s) AS has_relay
+        FROM outbox
         WHERE available_at < now() - interval '2 seconds' AND (leased_until IS NULL OR leased_until < now())
         ORDER BY available_at LIMIT 1000
     """
     for service in SERVICES:
-        for row in reading.rows(service, query):
-            yield Finding(str(row.id), f"{service}: {row.type} is due and does not leave")
+        for row in reading.rows(service, query, relay=f"{service}-relay"):
+            away = "RabbitMQ" if reading.broker_is_away else "" if row.has_relay else f"{service}-relay"
+            yield Finding(str(row.id), f"{service}: {row.type} is due and does not leave", waits_for=away)
 
 
 @within("messages", *SERVICES)
@@ -40,7 +46,7 @@ def dead_letters_are_accounted_for(reading: Reading) -> Iterator[Finding]:
 @between("messages")
 def dead_letter_queues_are_emptied(reading: Reading) -> Iterator[Finding]:
     """What lies in `<service>.dead` is brought into the service's table within seconds."""
-    for queue, count in reading.dead_letter_queues.items():
+    for queue, count in (reading.dead_letter_queues or {}).items():
         if count:
             yield Finding(queue, "is not being emptied")
 

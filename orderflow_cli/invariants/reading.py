@@ -23,13 +23,13 @@ class Sources:
     """Where a reading comes from. What is None cannot be read here, and its invariants are left out.
 
     `provider_records` returns the provider's own books; `dead_letter_queues` how much lies in each
-    `<service>.dead`. `final_after_s` is the sum of the saga's deadlines.
+    `<service>.dead`, or None while RabbitMQ is away. `final_after_s` is the sum of the saga's deadlines.
     """
 
     audit_urls: Mapping[str, str]
     accepted: Sequence[Accepted] = ()
     provider_records: Callable[[], list[dict[str, Any]]] | None = None
-    dead_letter_queues: Callable[[], dict[str, int]] | None = None
+    dead_letter_queues: Callable[[], dict[str, int] | None] | None = None
     final_after_s: float = 93_600.0
 
 
@@ -116,9 +116,14 @@ class Reading:
         return views.charges(records)
 
     @cached_property
-    def dead_letter_queues(self) -> dict[str, int]:
-        """How many messages lie in each dead-letter queue."""
-        return self.sources.dead_letter_queues() if self.sources.dead_letter_queues else {}
+    def dead_letter_queues(self) -> dict[str, int] | None:
+        """How many messages lie in each dead-letter queue; None if nobody could tell."""
+        return self.sources.dead_letter_queues() if self.sources.dead_letter_queues else None
+
+    @property
+    def broker_is_away(self) -> bool:
+        """Whether RabbitMQ was asked and did not answer."""
+        return self.sources.dead_letter_queues is not None and self.dead_letter_queues is None
 
     def explain(self, order_ids: Iterable[UUID]) -> dict[UUID, str]:
         """Say what these orders still wait for: a message or timer to leave, or a dead letter to be replayed."""

@@ -69,13 +69,15 @@ def _audit_urls(deployment: Deployment) -> Mapping[str, str]:
     return {service: access.audit_url(service) for service in SERVICES}
 
 
-def _dead_letter_queues(deployment: Deployment) -> dict[str, int]:
-    """Ask RabbitMQ's management API; while it is away, nothing can lie about."""
+def _dead_letter_queues(deployment: Deployment) -> dict[str, int] | None:
+    """Ask RabbitMQ's management API; None while it is away."""
     from local_stack import client, http
 
     url = client.access(deployment.data).management_url("flower")
     answer = http.get(f"{url}/api/queues/orderflow?columns=name,messages", seconds=5)
-    queues: list[dict[str, Any]] = json.loads(answer.body) if answer and answer.status == 200 else []
+    if answer is None or answer.status != 200:
+        return None
+    queues: list[dict[str, Any]] = json.loads(answer.body)
     return {each["name"]: each.get("messages", 0) for each in queues if each["name"].endswith(".dead")}
 
 

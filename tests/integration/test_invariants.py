@@ -81,7 +81,7 @@ class Shop:
     access: Any
     charges: list[dict[str, Any]] = field(default_factory=lambda: [dict(each) for each in CHARGES])
     accepted: list[Accepted] = field(default_factory=lambda: [Accepted("local", "alice", "k-1", DONE)])
-    dead: dict[str, int] = field(default_factory=lambda: {"orders.dead": 0})
+    dead: dict[str, int] | None = field(default_factory=lambda: {"orders.dead": 0})
 
     def do(self, service: str, statements: str) -> None:
         with psycopg.connect(self.access.database_url(service), autocommit=True) as connection:
@@ -98,6 +98,13 @@ class Shop:
     def check(self) -> Report:
         """Judge without a second look: what is not explained is broken."""
         return judge(lambda: survey(self.sources(), INVARIANTS), INVARIANTS, Patience(window_s=0.0))
+
+    @contextmanager
+    def relay(self, service: str) -> Iterator[None]:
+        """Look like a relay at work to whoever asks who is connected."""
+        url = self.access.database_url(service)
+        with psycopg.connect(url, application_name=f"{service}-relay", autocommit=True):
+            yield
 
     def broken(self) -> set[str]:
         return {name for name, holds in self.check().invariants.items() if not holds}
@@ -199,7 +206,22 @@ BREAKS: list[tuple[str, str, str]] = [
 def test_what_is_broken_by_hand_is_named(shop: Shop, name: str, service: str, statements: str) -> None:
     shop.do(service, statements)
 
-    assert name in shop.broken()
+    with shop.relay(service):
+        assert name in shop.broken()
+
+
+def test_a_message_waits_rightly_while_its_relay_or_rabbitmq_is_away(shop: Shop) -> None:
+    shop.do("orders", "UPDATE outbox SET available_at = now() - interval '1 minute'")
+
+    def waits_for() -> set[str]:
+        report = shop.check()
+        assert not report.broken
+        return {each.waits_for for each in report.settling if each.invariant == "no_outbox_row_is_overdue"}
+
+    assert waits_for() == {"orders-relay"}
+    with shop.relay("orders"):
+        shop.dead = None
+        assert waits_for() == {"RabbitMQ"}
 
 
 def test_more_reserved_than_there_is_is_named(shop: Shop) -> None:
@@ -234,7 +256,7 @@ def test_books_of_the_provider_that_differ_are_named(shop: Shop, change: Callabl
 
 
 def test_a_dead_letter_queue_that_nobody_empties_is_named(shop: Shop) -> None:
-    shop.dead["inventory.dead"] = 1
+    shop.dead = {"orders.dead": 0, "inventory.dead": 1}
 
     assert shop.broken() == {"dead_letter_queues_are_emptied"}
 
