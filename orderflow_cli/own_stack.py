@@ -5,29 +5,42 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def running_stack(data: Path, say: Callable[[str], None]) -> Iterator[bool]:
-    """Have a stack in `data`; yields whether it is our own. Our own is ended, whatever happens."""
+def running_stack(data: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Have a stack in `data`: the one that runs, or one of our own, which is ended whatever happens.
+
+    A signal to end is an exception meanwhile, so that what was stopped is started again, or all is ended.
+    """
     from local_stack import client
 
-    if client.running(data):
-        yield False
-        return
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
+    try:
+        if client.running(data):
+            yield
+        else:
+            with _own(data, say):
+                yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _own(data: Path, say: Callable[[str], None]) -> Iterator[None]:
+    from local_stack import client
+
     child = client.start(data, client.StartOptions(_port(data), {}, None, seeded=False, attached=True))
     try:
         client.watch_start(data, child, say)
-        yield True
+        yield
     finally:
-        for number in (signal.SIGINT, *_SIGNALS):
+        for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)  # ending takes a moment, and must not be cut short
         say("ending the stack")
         client.down(data)
-        for number, handler in {signal.SIGINT: signal.default_int_handler, **before}.items():
-            signal.signal(number, handler)
 
 
 def _interrupt(*_: object) -> None:
