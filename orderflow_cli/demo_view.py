@@ -104,6 +104,8 @@ def table(result: Result) -> str:
             console.print(
                 f"  [{'green' if holds else 'red'}]{'✓' if holds else '✗'}[/] {name.replace('_', ' ')}"
             )
+        for name, why in result.left_out.items():
+            console.print(f"  [dim]-[/] {name.replace('_', ' ')}: {why}")
         for failure in result.failures:
             console.print(f"[bold red]failed:[/] {failure}")
         if not result.failures:
