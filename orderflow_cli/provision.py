@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -51,7 +51,9 @@ def provision(
     provision_redis(redis_url, passwords)
 
 
-def provision_postgres(admin_url: str, passwords: Mapping[str, str], roles: Path) -> None:
+def provision_postgres(
+    admin_url: str, passwords: Mapping[str, str], roles: Path, services: Sequence[str] = SERVICES
+) -> None:
     """Apply roles.sql for each service and set the roles' passwords."""
     intro, as_admin, create, inside = _parts(roles.read_text(encoding="utf-8"))
     del intro
@@ -62,12 +64,12 @@ def provision_postgres(admin_url: str, passwords: Mapping[str, str], roles: Path
                 connection.execute(
                     sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database))
                 )
-            for service in SERVICES:
+            for service in services:
                 connection.execute(_for(service, as_admin))
                 _set_role_passwords(connection, service, passwords)
                 if not _has_database(connection, service):
                     connection.execute(_for(service, create))
-        for service in SERVICES:
+        for service in services:
             with psycopg.connect(admin_url, dbname=service, autocommit=True, connect_timeout=5) as connection:
                 connection.execute(_for(service, inside))
     except psycopg.Error as error:
@@ -76,7 +78,12 @@ def provision_postgres(admin_url: str, passwords: Mapping[str, str], roles: Path
 
 def provision_rabbitmq(admin_url: str, passwords: Mapping[str, str], definitions: Path) -> None:
     """Make the virtual host and the users, then import all else from the definitions."""
-    document = json.loads(definitions.read_text(encoding="utf-8"))
+    import_definitions(admin_url, passwords, json.loads(definitions.read_text(encoding="utf-8")))
+
+
+def import_definitions(admin_url: str, passwords: Mapping[str, str], document: Mapping[str, Any]) -> None:
+    """Make the users of a definitions document, then all else in it."""
+    document = dict(document)
     users = document.pop("users", [])
     with _management(admin_url) as api:
         try:
@@ -90,11 +97,11 @@ def provision_rabbitmq(admin_url: str, passwords: Mapping[str, str], definitions
             raise CommandError(f"RabbitMQ at {_where(admin_url)}: {_first_line(error)}") from error
 
 
-def provision_redis(admin_url: str, passwords: Mapping[str, str]) -> None:
+def provision_redis(admin_url: str, passwords: Mapping[str, str], services: Sequence[str] = SERVICES) -> None:
     """Make a user for each service that reaches only keys and channels under its own name."""
     try:
         with redis.Redis.from_url(admin_url, socket_timeout=5) as client:
-            for service in SERVICES:
+            for service in services:
                 digest = hashlib.sha256(passwords[service].encode()).hexdigest()
                 rules = ["reset", "on", f"#{digest}", f"~{service}:*", f"&{service}:*", *_REDIS_COMMANDS]
                 client.execute_command("ACL", "SETUSER", service, *rules)

@@ -72,6 +72,8 @@ def parcel_of(envelope: Envelope, **changes: Any) -> Parcel:
 class Service:
     """One service's database and credentials, and the processes that run it."""
 
+    application = "probe_worker"
+
     def __init__(self, name: str, servers: Any, home: Path, **environment: str) -> None:
         self.name = name
         self.servers = servers
@@ -88,8 +90,8 @@ class Service:
         self._started: list[Process] = []
 
     def worker(self, concurrency: int = 2) -> Process:
-        """Start a worker of `probe_worker` and wait until it consumes."""
-        command = ["-m", "celery", "-A", "probe_worker", "worker", "--concurrency", str(concurrency)]
+        """Start a worker and wait until it consumes."""
+        command = ["-m", "celery", "-A", self.application, "worker", "--concurrency", str(concurrency)]
         process = self._start("worker", command)
         eventually(lambda: self._consumers() >= len(self._alive("worker")), within_s=30)
         return process

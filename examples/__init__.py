@@ -1,0 +1,1 @@
+"""What other teams may begin from (docs/seams/)."""

@@ -1,0 +1,1 @@
+"""Loyalty, a fifth service: it counts a point for every whole unit of money in a completed order."""
