@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from orderflow_cli.errors import CommandError
 from orderflow_cli.options import data_before_verb
 
 VERBS = {
@@ -39,7 +40,12 @@ class Verbs(click.Group):
         """Import the verb; None if there is none of that name."""
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"orderflow_cli.{cmd_name.replace('-', '_')}")
+        try:
+            module = importlib.import_module(f"orderflow_cli.{cmd_name.replace('-', '_')}")
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "local_stack":
+                raise
+            raise CommandError(f"`{cmd_name}` acts on a local stack: run it from a checkout") from error
         command: click.Command = module.command
         return command
 
