@@ -84,8 +84,17 @@ def definitions(queues: dict[WorkQueue, Iterable[Contract]]) -> dict[str, Any]:
             *(_exchange(f"{name}.x") for name in services),
         ],
         "queues": [_queue(name) for name in sorted({n for queue in queues for n in _queue_names(queue)})],
-        "bindings": [binding for queue, its in queues.items() for binding in _bindings(queue, its)],
+        "bindings": _once(binding for queue, its in queues.items() for binding in _bindings(queue, its)),
     }
+
+
+def _once(bindings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out repetitions: two work queues of one service share its dead letters."""
+    found: list[dict[str, Any]] = []
+    for each in bindings:
+        if each not in found:
+            found.append(each)
+    return found
 
 
 def _handled_by(service: str, queues: dict[WorkQueue, Iterable[Contract]]) -> list[str]:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from shared_events import logs, trace
+from shared_events.settings import Servers
 from shared_http import edge, metrics
 from shared_http.auth import Verifier
 from shared_http.blueprint import Blueprint
@@ -44,13 +45,7 @@ def create_api(
     """
     app = Flask(f"{service}_svc", static_folder=None)
     app.json = _Json(app)
-    app.config.update(
-        MAX_CONTENT_LENGTH=MAX_BODY,
-        API_TITLE=f"Orderflow: {service}",
-        API_VERSION=version("orderflow"),
-        OPENAPI_VERSION="3.1.0",
-        **(config or {}),
-    )
+    app.config.update(_configuration(service), **(config or {}))
     shared = Edge(
         service=service,
         settings=settings,
@@ -63,19 +58,29 @@ def create_api(
     api = Api(app, service)
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
-    readiness = Readiness(
-        [
-            database_check(engine, migration_head),
-            redis_check(settings.servers.redis_url),
-            broker_check(settings.servers.broker_url),
-            *checks,
-        ]
-    )
-    app.register_blueprint(probe_routes(api, readiness))
+    its_checks = [*_server_checks(settings.servers, engine, migration_head), *checks]
+    app.register_blueprint(probe_routes(api, Readiness(its_checks)))
     app.before_request(_begin)
     app.after_request(_count)
     app.wsgi_app = _Traced(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way
     return app
+
+
+def _configuration(service: str) -> dict[str, object]:
+    return {
+        "MAX_CONTENT_LENGTH": MAX_BODY,
+        "API_TITLE": f"Orderflow: {service}",
+        "API_VERSION": version("orderflow"),
+        "OPENAPI_VERSION": "3.1.0",
+    }
+
+
+def _server_checks(servers: Servers, engine: Engine, migration_head: str | None) -> list[Check]:
+    return [
+        database_check(engine, migration_head),
+        redis_check(servers.redis_url),
+        broker_check(servers.broker_url),
+    ]
 
 
 def json_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
