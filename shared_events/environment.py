@@ -93,6 +93,9 @@ def load_or_exit(load: Callable[[], T]) -> T:
 
 
 def stop(reason: str) -> NoReturn:
-    """Print one line and end the process with status 2."""
+    """Print one line and end the process with status 2.
+
+    In a worker of gunicorn with 4: at any other status gunicorn would start the worker again, for ever.
+    """
     print(f"orderflow: {reason}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(4 if os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn") else 2)
