@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine
 
 from shared_events import inbox, logs, retries
 from shared_events.contract import Received, UnknownContract
+from shared_events.crash_guard import CrashGuard
 from shared_events.delivery import Delivery, read_delivery
 from shared_events.handlers import Handlers
 from shared_events.publisher import NotPublished, Outcome, Parcel, Publisher
@@ -28,6 +29,8 @@ from shared_events.work import UnitOfWork
 
 log = logging.getLogger(__name__)
 DEADLOCK = "40P01"
+HEADER_ROOM = 32_000
+"""All headers of a message must fit into one AMQP frame of 128 KB."""
 
 
 class Ending(Enum):
@@ -108,36 +111,6 @@ class Transaction:
             causation_id=envelope.id,
             traceparent=envelope.traceparent,
         )
-
-
-class CrashGuard:
-    """Counts how often a message that ran alone took its process with it. Without Redis it counts nothing."""
-
-    LIMIT = 3
-
-    def __init__(self, redis: Any, service: str) -> None:
-        self._redis = redis
-        self._prefix = f"{service}:solo:"
-
-    def enter(self, message_id: str) -> None:
-        """Note that the message starts alone. Raises KilledItsWorker after LIMIT deaths."""
-        deaths = self._do("incr", message_id) or 1
-        self._do("expire", message_id, 86_400)
-        if deaths > self.LIMIT:
-            self.leave(message_id)
-            raise retries.KilledItsWorker(f"its process died {deaths - 1} times while it ran alone")
-
-    def leave(self, message_id: str) -> None:
-        """Note that the process survived the message."""
-        self._do("delete", message_id)
-
-    def _do(self, command: str, message_id: str, *arguments: int) -> int | None:
-        from redis.exceptions import RedisError
-
-        try:
-            return int(getattr(self._redis, command)(self._prefix + message_id, *arguments))
-        except RedisError:
-            return None
 
 
 class Runtime:
@@ -257,7 +230,7 @@ class Runtime:
         error: BaseException,
         trace: str,
     ) -> Parcel:
-        headers = {key: value for key, value in delivery.headers.items() if not key.startswith("x-")}
+        headers = _kept(delivery.headers)
         if isinstance(decision, retries.Retry):
             routing_key = self._queue.tier(decision.after_s)
             headers["retries"] = delivery.failures + 1
@@ -284,3 +257,15 @@ class Runtime:
             content_type=delivery.content_type,
             content_encoding=delivery.content_encoding,
         )
+
+
+def _kept(headers: dict[str, Any]) -> dict[str, Any]:
+    """Return the headers that a copy carries: none of the broker's, and so few that ours fit into the frame."""
+    kept: dict[str, Any] = {}
+    room = HEADER_ROOM
+    for name, value in headers.items():
+        size = len(name) + len(repr(value))
+        if not name.startswith("x-") and size <= room:
+            kept[name] = value
+            room -= size
+    return kept

@@ -26,10 +26,11 @@ from shared_events.contracts.inventory import (
     ReserveStock,
 )
 from shared_events.contracts.values import Line, Money
+from shared_events.crash_guard import CrashGuard
 from shared_events.delivery import Delivery
 from shared_events.outbox import celery_body, route
 from shared_events.publisher import Outcome, Parcel, Publisher
-from shared_events.runtime import CrashGuard, Ending, Runtime, Transaction
+from shared_events.runtime import Ending, Runtime, Transaction
 from shared_events.topology import work_queue
 
 BATCH, WORKERS = 50, 4

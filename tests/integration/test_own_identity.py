@@ -88,7 +88,9 @@ def app(request: pytest.FixtureRequest, servers: Any, issuer: OwnIssuer) -> tupl
         for name, value in settings.items():
             patch.setenv(name, value)
         made = importlib.import_module(f"{service}_svc.app").create_app()
-    return made, {"customers": "/v1/customers/me", "orders": "/v1/orders", "payments": "/v1/payments"}[service]
+    return made, {"customers": "/v1/customers/me", "orders": "/v1/orders", "payments": "/v1/payments"}[
+        service
+    ]
 
 
 def test_its_tokens_open_what_they_should(app: tuple[Flask, str], issuer: OwnIssuer) -> None:
