@@ -167,7 +167,8 @@ def test_a_fact_that_nobody_wants_is_counted(idle_probe: Probe) -> None:
 def test_while_the_broker_is_away_the_outbox_keeps_everything(idle_probe: Probe) -> None:
     relay = idle_probe.relay()
     eventually(lambda: measured(relay, "process_start"))
-    idle_probe.servers.servers.rabbitmq.process.kill()
+    # Stopped, not killed: a binding made a moment ago (by the test before) must be on the disk.
+    idle_probe.servers.servers.rabbitmq.stop()
 
     ids = idle_probe.emit(*(changed() for _ in range(700)))
     eventually(lambda: idle_probe.scalar("SELECT count(*) FROM outbox WHERE leased_until IS NULL") == 700)
