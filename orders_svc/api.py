@@ -89,9 +89,15 @@ def _customer(asked_for: UUID | None) -> UUID:
 
 
 def _when_decided(order_id: UUID) -> Response | None:
-    """With `Prefer: wait=N`, return 201 and the order if it is decided in time."""
+    """With `Prefer: wait=N`, return 201 and the order if it is decided in time.
+
+    The order is accepted by now: a database that goes away meanwhile only ends the wait.
+    """
     seconds = prefer.wait_asked()
-    row = _wait(order_id, seconds) if seconds else None
+    try:
+        row = _wait(order_id, seconds) if seconds else None
+    except database.LOST:
+        return None
     if seconds is None or row is None:
         return None
     headers = {"Location": f"/v1/orders/{order_id}", **prefer.applied(seconds)}

@@ -20,7 +20,7 @@ class OrderBook:
     def __init__(self) -> None:
         self.now = datetime.now(UTC)
         self.orders: dict[UUID, Order] = {}
-        self.stuck: list[Order] = []
+        self.stuck: list[UUID] = []
         self.products: dict[str, ProductChanged] = {}
         self.customers: dict[UUID, CustomerFact] = {}
         self.has_no_products = False

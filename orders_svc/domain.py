@@ -134,7 +134,9 @@ class Order:
         return self._turn(checkout, now, checkout.abandon(self.saga, self, now))
 
     def nudge(self, checkout: "Engine[Order]", now: datetime) -> tuple[Output, ...]:
-        """Repeat what is waited for, because nothing came for too long."""
+        """Repeat what is waited for, because nothing came for too long; nothing if the order is final."""
+        if self.status in FINAL:
+            return ()
         self._note(now, "swept", "; ".join(self.waits_for(checkout)))
         return self._turn(checkout, now, checkout.nudged(self.saga, self, now))
 

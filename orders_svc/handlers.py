@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from orders_svc.book import CustomerFact, OrderBook
-from orders_svc.domain import CANCELLED, COMPLETED, CONFIRMED, FINAL, PAYMENT, Order
+from orders_svc.domain import CANCELLED, COMPLETED, CONFIRMED, PAYMENT, Order
 from orders_svc.saga import Deadlines, checkout
 from shared_events.contract import Reply
 from shared_events.contracts import customers, inventory, orders, payments
@@ -54,10 +54,15 @@ def handlers(deadlines: Deadlines) -> Handlers:  # noqa: C901  a table of small 
         return book.order(timer.order_id).time_out(saga, timer, book.now)
 
     @table.on(inventory.ReservationOverdue)
-    def reservation_overdue(question: inventory.ReservationOverdue, book: OrderBook) -> Output:
-        """Keep the reservation of an order that still needs it; let go of any other."""
+    def reservation_overdue(question: inventory.ReservationOverdue, book: OrderBook) -> Output | None:
+        """Keep the reservation of an order that still needs it; let go of any other.
+
+        The goods of a completed order are gone: the question is old, and a release would put them back.
+        """
         order = book.orders.get(question.order_id)
-        if order is None or order.saga.undoing or order.status in FINAL:
+        if order is not None and order.status == COMPLETED:
+            return None
+        if order is None or order.saga.undoing:
             return inventory.ReleaseStock(order_id=question.order_id)
         return inventory.KeepReservation(order_id=question.order_id, hold_s=deadlines.hold_s)
 
@@ -73,14 +78,19 @@ def handlers(deadlines: Deadlines) -> Handlers:  # noqa: C901  a table of small 
 
     @table.on(orders.SweepDue)
     def sweep(_: orders.SweepDue, book: OrderBook) -> Iterable[Output]:
-        """Repeat what orders without progress wait for; ask for the catalogue if we have none."""
+        """Look after each order without progress; ask for the catalogue if we have none."""
         yield Cancel(SWEEP_KEY)
         yield Later(orders.SweepDue(), SWEEP_EVERY_S, SWEEP_KEY)
-        for order in book.stuck:
-            yield from order.nudge(saga, book.now)
+        for order_id in book.stuck:
+            yield orders.OrderSweepDue(order_id=order_id)
         if book.has_no_products:
             yield inventory.CatalogueSnapshotRequested()
             yield customers.CustomerSnapshotRequested()
+
+    @table.on(orders.OrderSweepDue)
+    def sweep_order(timer: orders.OrderSweepDue, book: OrderBook) -> Iterable[Output]:
+        """Repeat what an order waits for."""
+        return book.order(timer.order_id).nudge(saga, book.now)
 
     return table
 

@@ -99,12 +99,11 @@ _LOCK = """
     WHERE orders.id = ANY(%(ids)s) ORDER BY orders.id FOR UPDATE OF orders
 """
 _STUCK = f"""
-    SELECT orders.*, now() AS read_at, coalesce(customers.suspended, false) AS suspended
-    FROM orders LEFT JOIN customers ON customers.id = orders.customer_id
-    WHERE orders.status NOT IN ('completed', 'cancelled')
-      AND orders.updated_at < now() - interval '{STUCK_AFTER_S} seconds'
-      AND NOT EXISTS (SELECT 1 FROM outbox WHERE correlation_id = orders.id)
-    ORDER BY orders.id LIMIT {SWEEP_AT_MOST} FOR UPDATE OF orders SKIP LOCKED
+    SELECT id FROM orders
+    WHERE status NOT IN ('completed', 'cancelled')
+      AND updated_at < now() - interval '{STUCK_AFTER_S} seconds'
+      AND NOT EXISTS (SELECT FROM outbox WHERE correlation_id = orders.id)
+    ORDER BY updated_at LIMIT {SWEEP_AT_MOST}
 """  # noqa: S608  constants
 _UPDATE = """
     UPDATE orders SET status = new.status, reason = new.reason, detail = new.detail, saga = new.saga,
@@ -127,12 +126,12 @@ class OrdersWork(UnitOfWork, OrderBook):
         self._placed: list[Order] = []
 
     def lock(self, messages: Sequence[Message]) -> None:
-        """Read and lock the orders that these messages are about; for a sweep also those that are stuck."""
+        """Read and lock the orders that these messages are about; for a sweep, say which are stuck."""
         ids = {order_id for each in messages if (order_id := getattr(each, "order_id", None))}
         if ids:
             self.lock_orders(ids)
         if any(isinstance(each, SweepDue) for each in messages):
-            self.stuck = list(self._read(_STUCK))
+            self.stuck = list(self.connection.exec_driver_sql(_STUCK).scalars())
             self.has_no_products = self.connection.execute(select(PRODUCTS.c.sku).limit(1)).first() is None
 
     def lock_orders(self, ids: Iterable[UUID]) -> None:
@@ -154,7 +153,7 @@ class OrdersWork(UnitOfWork, OrderBook):
 
     def flush(self) -> None:
         """Write new and changed orders, their timelines, and newer copies."""
-        touched = [*self.orders.values(), *self.stuck]
+        touched = list(self.orders.values())
         changed = [order for order in touched if order.changed]
         if self._placed:
             self.connection.execute(insert(ORDERS), [_row(order) for order in self._placed])

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 from celery.signals import worker_ready
-from sqlalchemy.exc import DBAPIError
 
 from orders_svc.handlers import first_sweep, handlers
 from orders_svc.settings import Settings
@@ -20,20 +19,25 @@ log = logging.getLogger(__name__)
 app = service_worker(handlers(load_or_exit(Settings.load).deadlines), OrdersWork)
 
 
+REARM_S, RETRY_S = 600.0, 5.0
+
+
 @worker_ready.connect  # type: ignore[untyped-decorator]
-def _begin_to_sweep(**_: Any) -> None:
-    """Set the sweeper's timer; each sweep sets the next. Beside the main loop: the database may be away."""
-    threading.Thread(target=_set_timer, name="first-sweep", daemon=True).start()
+def _keep_sweeping(**_: Any) -> None:
+    """See, beside the main loop, that the sweeper's timer is set."""
+    threading.Thread(target=_arm, name="sweeper", daemon=True).start()
 
 
-def _set_timer() -> None:
+def _arm() -> None:
+    """Set the timer now and then. Each sweep sets the next; this is for the case that one became a dead letter."""
     engine = database.engine(Servers.load().database_url, pool_size=1, process="orders-worker")
     while True:
         try:
             with database.transaction(engine, OrdersWork) as work:
                 work.emit(first_sweep())
-            break
-        except DBAPIError as error:
-            log.warning("the sweeper waits for the database: %s", error.orig)
-            time.sleep(5.0)
-    engine.dispose()
+            pause_s = REARM_S
+        except database.LOST as error:
+            log.warning("the sweeper waits for the database: %s", error)
+            pause_s = RETRY_S
+        engine.dispose()
+        time.sleep(pause_s)

@@ -36,6 +36,8 @@ class Fact(Message, frozen=True, kw_only=True):
 
 MessageClass = type[Message]
 M = TypeVar("M", bound=Message)
+JOURNEY = "order_id"
+"""The field that names the journey of a message; one without it goes on the journey of its cause."""
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -154,7 +156,7 @@ def seal(
     traceparent: str | None = None,
     now: datetime | None = None,
 ) -> Envelope:
-    """Put a message into an envelope under a new id (UUIDv7)."""
+    """Put a message into an envelope under a new id (UUIDv7); if it names a journey, that is its correlation."""
     its = contract_of(message)
     return Envelope(
         id=uuid7(),
@@ -164,7 +166,7 @@ def seal(
         subject=str(getattr(message, its.subject)),
         dataschema=its.schema_name,
         version=its.version,
-        correlation_id=correlation_id,
+        correlation_id=getattr(message, JOURNEY, correlation_id),
         data=msgspec.Raw(_encode(message)),
         aggregate_version=getattr(message, "aggregate_version", None),
         causation_id=causation_id,

@@ -60,3 +60,10 @@ class SweepDue(Timer, frozen=True, kw_only=True):
     """Look for orders that make no progress."""
 
     sweeper: str = "orders"
+
+
+@contract("orders.order_sweep_due", subject="order_id")
+class OrderSweepDue(Timer, frozen=True, kw_only=True):
+    """Repeat what this order waits for. One message for each order: what is wrong with one stops no other."""
+
+    order_id: UUID

@@ -330,7 +330,6 @@ def test_who_is_suspended_after_confirmation_keeps_the_order(shop: Shop) -> None
     [
         ("pending", 0, inventory.KeepReservation),
         ("reserved", 1, inventory.KeepReservation),
-        ("completed", 4, inventory.ReleaseStock),
     ],
 )
 def test_an_overdue_reservation_is_kept_only_while_it_is_needed(
@@ -349,3 +348,13 @@ def test_an_overdue_reservation_of_an_unknown_order_is_released(shop: Shop) -> N
     hear(shop, inventory.ReservationOverdue(order_id=uuid4()))
 
     assert asked(shop) == [inventory.ReleaseStock]
+
+
+def test_an_old_question_about_a_completed_order_is_not_answered(shop: Shop) -> None:
+    order = after(shop, 4)
+    asked(shop)
+
+    hear(shop, inventory.ReservationOverdue(order_id=order.id))
+
+    assert order.status == "completed"
+    assert asked(shop) == []  # a release would put sold goods back
