@@ -19,8 +19,8 @@ from payments_svc.tables import PaymentsWork
 from shared_events import inbox, logs
 from shared_events.contract import Envelope
 from shared_events.contracts.payments import CallDue
+from shared_events.effect import Attempt
 from shared_events.handlers import Handlers, Output
-from shared_events.runtime import Attempt
 
 log = logging.getLogger(__name__)
 

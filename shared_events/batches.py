@@ -9,13 +9,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from celery import bootsteps
 from celery.worker import state
 
 from shared_events import metrics
-from shared_events.delivery import Delivery, raw
+from shared_events.delivery import Delivery, plain_headers, raw
 from shared_events.runtime import Ending, Verdict
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,24 @@ _EVENTS = {
 }
 
 
+class _Parked(NamedTuple):
+    """A delivery that waits for a pool process, and the broker's message to acknowledge."""
+
+    message: Any
+    delivery: Delivery
+    alone: bool = False
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it may be killing its process: it came back too often."""
+        return self.delivery.returns > SUSPECT_AFTER
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether it gets a job of its own."""
+        return self.alone or self.is_suspect
+
+
 class Batches:
     """The deliveries of one broker connection, from their arrival to their acknowledgement."""
 
@@ -44,7 +62,7 @@ class Batches:
         self._run = run
         self._size = size
         self._soft_limit_s, self._hard_limit_s = limits_s
-        self._waiting: deque[tuple[Any, Delivery]] = deque()
+        self._waiting: deque[_Parked] = deque()
         self._jobs = 0
         self._linger_s = 0.0
         self._held_until = 0.0
@@ -54,7 +72,7 @@ class Batches:
         """Accept a delivery from the broker, whatever it is."""
         delivery = _delivery(message)
         self._tell("task-received", delivery, args=str(delivery.headers.get("argsrepr", "")), kwargs="{}")
-        self._waiting.append((message, delivery))
+        self._waiting.append(_Parked(message, delivery))
         self._schedule(self._linger_s if len(self._waiting) < self._size else 0)
 
     def _schedule(self, delay_s: float) -> None:
@@ -72,13 +90,13 @@ class Batches:
         while self._waiting and self._jobs < self._consumer.pool.num_processes and self._is_open():
             some = self._next_batch()
             self._linger_s = min(LONGEST_LINGER_S, self._linger_s + 0.005) if len(some) > 1 else 0.0
-            self._dispatch(some, alone=_is_suspect(some[0]))
+            self._dispatch(some)
 
-    def _next_batch(self) -> list[tuple[Any, Delivery]]:
-        """Take what goes together: a suspect alone, else as many as there are up to the next suspect."""
+    def _next_batch(self) -> "list[_Parked]":
+        """Take what goes together: one that goes alone, else as many as there are up to the next such."""
         some = [self._waiting.popleft()]
-        while self._waiting and len(some) < self._size and not _is_suspect(some[0]):
-            if _is_suspect(self._waiting[0]):
+        while self._waiting and len(some) < self._size and not some[0].goes_alone:
+            if self._waiting[0].goes_alone:
                 break
             some.append(self._waiting.popleft())
         return some
@@ -89,31 +107,36 @@ class Batches:
             self._consumer.connection is self._connection and self._consumer.blueprint.state == bootsteps.RUN
         )
 
-    def _dispatch(self, some: list[tuple[Any, Delivery]], alone: bool) -> None:
+    def _dispatch(self, some: "list[_Parked]") -> None:
         self._jobs += 1
         began = time.monotonic()
 
         def on_verdicts(verdicts: Sequence[Verdict]) -> None:
             self._jobs -= 1
-            self._conclude(some, verdicts, (time.monotonic() - began) / len(some))
-            self._next()
+            try:
+                self._conclude(some, verdicts, (time.monotonic() - began) / len(some))
+            finally:
+                self._next()
 
         def on_lost(reason: Any) -> None:
             self._jobs -= 1
             log.error("%d messages lost their process and go back: %s", len(some), reason)
             metrics.LOST_BATCHES.inc()
-            for message, _ in some:
-                self._give_back(message)
+            for each in some:
+                self._give_back(each.message)
             self._next()
 
-        self._consumer.pool.apply_async(
-            self._run,
-            ([delivery for _, delivery in some], alone),
-            callback=on_verdicts,
-            error_callback=on_lost,
-            soft_timeout=self._soft_limit_s,
-            timeout=self._hard_limit_s,
-        )
+        try:
+            self._consumer.pool.apply_async(
+                self._run,
+                ([each.delivery for each in some], some[0].is_suspect),
+                callback=on_verdicts,
+                error_callback=on_lost,
+                soft_timeout=self._soft_limit_s,
+                timeout=self._hard_limit_s,
+            )
+        except Exception as error:  # whatever ails the pool, nothing may stay in limbo
+            on_lost(error)
 
     def _next(self) -> None:
         if self._waiting:
@@ -123,21 +146,20 @@ class Batches:
         if self._consumer.connection is self._connection:
             message.reject_log_error(log, self._consumer.connection_errors, requeue=True)
 
-    def _conclude(
-        self, some: list[tuple[Any, Delivery]], verdicts: Sequence[Verdict], seconds_each: float
-    ) -> None:
-        for (message, delivery), verdict in zip(some, verdicts, strict=True):
+    def _conclude(self, some: "list[_Parked]", verdicts: Sequence[Verdict], seconds_each: float) -> None:
+        for parked, verdict in reversed(list(zip(some, verdicts, strict=True))):
+            message, delivery = parked.message, parked.delivery
             if verdict.ending is Ending.HELD:
-                self._hold(message, delivery)
+                self._held_until = time.monotonic() + HOLD_S
+                self._waiting.appendleft(parked)
+                continue
+            if verdict.ending is Ending.ALONE:
+                self._waiting.appendleft(parked._replace(alone=True))
                 continue
             metrics.observe(verdict.observations)
             metrics.MESSAGES.labels(delivery.label, verdict.ending.value).inc()
             self._acknowledge(message, verdict)
             self._tell_ending(delivery, verdict, seconds_each)
-
-    def _hold(self, message: Any, delivery: Delivery) -> None:
-        self._held_until = time.monotonic() + HOLD_S
-        self._waiting.appendleft((message, delivery))
 
     def _acknowledge(self, message: Any, verdict: Verdict) -> None:
         if self._consumer.connection is not self._connection:
@@ -168,15 +190,11 @@ class Batches:
             dispatcher.send(event, uuid=uuid, name=delivery.name, root_id=root_id, retries=retries, **fields)
 
 
-def _is_suspect(one: tuple[Any, Delivery]) -> bool:
-    return one[1].returns > SUSPECT_AFTER
-
-
 def _delivery(message: Any) -> Delivery:
     info, properties = message.delivery_info or {}, message.properties or {}
     return Delivery(
         body=raw(message.body),
-        headers=dict(message.headers or {}),
+        headers=plain_headers(message.headers),
         content_type=message.content_type or "",
         content_encoding=message.content_encoding or "utf-8",
         user_id=properties.get("user_id") or "",

@@ -16,6 +16,19 @@ class KilledItsWorker(Exception):
     """The message was alone in its process each time that the process died."""
 
 
+class TooSlowTogether(Exception):
+    """A batch ran into its time limit. Whose fault it is shows when each message has a job and limits of its own."""
+
+
+class BrokeItsConnection(Exception):
+    """The database dropped the connection on this message alone, and answers others."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoAlone:
+    """Hand it out again, in a job of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Not the message's fault (the service's own database is away): keep it, count no attempt."""
@@ -42,7 +55,10 @@ PERMANENT: dict[type[BaseException], str] = {
 }
 
 
-def decide(error: BaseException, failures: int, tiers_s: tuple[int, ...] = TIERS_S) -> Hold | Retry | Bury:
+Decision = Hold | GoAlone | Retry | Bury
+
+
+def decide(error: BaseException, failures: int, tiers_s: tuple[int, ...] = TIERS_S) -> Decision:
     """Say what follows from `error` after `failures` earlier failures of the same message.
 
     Unknown types and versions of a newer release are retried first: a rollout may be under way. Jitter chooses
@@ -50,6 +66,8 @@ def decide(error: BaseException, failures: int, tiers_s: tuple[int, ...] = TIERS
     """
     if database.is_lost(error):
         return Hold()
+    if isinstance(error, TooSlowTogether):
+        return GoAlone()
     for kind, cause in PERMANENT.items():
         if isinstance(error, kind):
             return Bury(cause)

@@ -8,24 +8,21 @@ import logging
 import socket
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine
+from billiard.exceptions import SoftTimeLimitExceeded
 
-from shared_events import inbox, logs, retries
-from shared_events.contract import Received, UnknownContract
+from shared_events import database, retries
 from shared_events.crash_guard import CrashGuard
 from shared_events.delivery import Delivery, read_delivery
-from shared_events.handlers import Handlers
+from shared_events.effect import Attempt, Effect
 from shared_events.publisher import NotPublished, Outcome, Parcel, Publisher
 from shared_events.topology import TIERS_S, WorkQueue
-from shared_events.work import UnitOfWork
 
 log = logging.getLogger(__name__)
 DEADLOCK = "40P01"
@@ -46,71 +43,17 @@ class Ending(Enum):
     """The copy could not be routed: reject, so that the broker's own dead-lettering keeps it."""
     HELD = "held"
     """The database or the broker is away: keep it and hand it out again."""
+    ALONE = "alone"
+    """Its batch took too long: hand it out again, in a job of its own."""
 
 
 class Verdict(NamedTuple):
-    """The ending of one delivery; `observations` are measurements of its batch, on the first verdict only."""
+    """The ending of one delivery; `observations` are measurements of its batch, on one verdict only."""
 
     ending: Ending
     error: str = ""
     traceback: str = ""
     observations: tuple[tuple[str, float], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A readable message and how often it was tried, this time included."""
-
-    received: Received
-    number: int
-
-
-Effect = Callable[[Sequence[Attempt]], tuple[tuple[str, float], ...]]
-"""Applies messages all or none, each at most once ever; returns measurements. Raises to say that none took."""
-
-
-@dataclass(frozen=True)
-class Transaction:
-    """The usual effect: one database transaction for the whole batch."""
-
-    engine: Engine
-    handlers: Handlers
-    work: Callable[[Connection], UnitOfWork]
-
-    def __call__(self, attempts: Sequence[Attempt]) -> tuple[tuple[str, float], ...]:
-        """Claim the ids, lock every row at once, run the handlers, write rows and outbox, commit."""
-        with self.engine.begin() as connection:
-            claimed = inbox.claim(connection, [(each.received.envelope, each.number) for each in attempts])
-            fresh = [each.received for each in attempts if each.received.envelope.id in claimed]
-            if not fresh:
-                return ()
-            work = self.work(connection)
-            work.lock([received.message for received in fresh])
-            for received in fresh:
-                self._run(received, work)
-            work.complete()
-            return tuple(work.observations)
-
-    def _run(self, received: Received, work: UnitOfWork) -> None:
-        envelope = received.envelope
-        handler = self.handlers.get(envelope.type)
-        if handler is None:
-            raise UnknownContract(f"{self.handlers.service} has no handler for {envelope.type}")
-        about = {
-            "type": envelope.type,
-            "message_id": envelope.id,
-            "correlation_id": envelope.correlation_id,
-            "order_id": getattr(received.message, "order_id", None),
-        }
-        with logs.context(**about):
-            said = handler(received.message, work)
-            log.info("handled")
-        work.emit(
-            said,
-            correlation_id=envelope.correlation_id,
-            causation_id=envelope.id,
-            traceparent=envelope.traceparent,
-        )
 
 
 class Runtime:
@@ -142,10 +85,11 @@ class Runtime:
                 errors[place] = error
         observations = self._apply(attempts, errors)
         verdicts = self._dispose(deliveries, errors)
-        return [
-            verdicts.get(place, Verdict(Ending.APPLIED, observations=observations if place == 0 else ()))
-            for place in range(len(deliveries))
-        ]
+        applied = [place for place in range(len(deliveries)) if place not in verdicts]
+        verdicts.update({place: Verdict(Ending.APPLIED) for place in applied})
+        if applied:
+            verdicts[applied[0]] = Verdict(Ending.APPLIED, observations=observations)
+        return [verdicts[place] for place in range(len(deliveries))]
 
     def handle_alone(self, delivery: Delivery) -> list[Verdict]:
         """Handle a delivery that came back so often that it is suspected of killing its process."""
@@ -167,8 +111,13 @@ class Runtime:
             return ()
         try:
             return self._effect_twice_if_deadlocked(once)
+        except SoftTimeLimitExceeded as error:
+            # It is signalled once in a job: here, one by one would go on without a limit.
+            errors.update(dict.fromkeys(attempts, error if len(once) == 1 else retries.TooSlowTogether()))
+            return ()
         except Exception as error:
-            if len(once) == 1 or isinstance(retries.decide(error, 0), retries.Hold):
+            error = self._told_apart(error)
+            if len(once) == 1 or database.is_lost(error):
                 errors.update(dict.fromkeys(attempts, error))
                 return ()
             log.warning("a batch of %d failed and goes one by one: %r", len(once), error)
@@ -177,8 +126,19 @@ class Runtime:
             try:
                 observations += self._effect([attempt])
             except Exception as error:
-                errors[place] = error
+                errors[place] = self._told_apart(error)
         return observations
+
+    def _told_apart(self, error: Exception) -> Exception:
+        """Return the error, or BrokeItsConnection if it looks like a lost database and the database answers."""
+        if not database.is_lost(error):
+            return error
+        try:
+            with self._effect.engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        except database.LOST:
+            return error
+        return retries.BrokeItsConnection(str(error))
 
     def _effect_twice_if_deadlocked(self, attempts: Sequence[Attempt]) -> tuple[tuple[str, float], ...]:
         try:
@@ -198,6 +158,9 @@ class Runtime:
             trace = "".join(traceback.format_exception(error))[-8_000:]
             if isinstance(decision, retries.Hold):
                 verdicts[place] = Verdict(Ending.HELD, repr(error))
+                continue
+            if isinstance(decision, retries.GoAlone):
+                verdicts[place] = Verdict(Ending.ALONE, repr(error))
                 continue
             log.warning("%s %s: %r", deliveries[place].name, decision, error)
             ending = Ending.RETRIED if isinstance(decision, retries.Retry) else Ending.BURIED
@@ -264,7 +227,7 @@ def _kept(headers: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     room = HEADER_ROOM
     for name, value in headers.items():
-        size = len(name) + len(repr(value))
+        size = len(ascii(name)) + len(ascii(value))  # never less than their bytes
         if not name.startswith("x-") and size <= room:
             kept[name] = value
             room -= size

@@ -10,9 +10,10 @@ from shared_events import contracts as _contracts  # noqa: F401  registers every
 from shared_events import database, environment, logs
 from shared_events.consumer import worker_app
 from shared_events.crash_guard import CrashGuard
+from shared_events.effect import Effect, Transaction
 from shared_events.handlers import Handlers
 from shared_events.publisher import Publisher
-from shared_events.runtime import Effect, Runtime, Transaction
+from shared_events.runtime import Runtime
 from shared_events.settings import Servers, retry_tiers
 from shared_events.topology import WorkQueue, work_queue
 from shared_events.work import UnitOfWork

@@ -48,6 +48,8 @@ def reserve_stock(command: ReserveStock, work: ProbeWork) -> Iterable[Output]:
     """Do what the SKU says, and note the effect."""
     name = command.lines[0].sku
     _BEHAVIOURS.get(name, _nothing)(command.order_id)
+    if name == "cut":
+        work.connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
     work.effects.append((command.order_id, name))
     if name == "timer":
         return [Later(HoldElapsed(order_id=command.order_id), 0.5, str(command.order_id))]

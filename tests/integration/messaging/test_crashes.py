@@ -45,6 +45,31 @@ def test_a_handler_over_the_soft_limit_is_tried_again_and_then_buried(probe: Pro
     probe.still_works()
 
 
+def test_a_slow_handler_costs_its_batch_no_process(probe: Probe) -> None:
+    neighbours = [order_of("good") for _ in range(20)]
+    parcels = [parcel_of(sealed(order)) for order in neighbours]
+    slow = sealed(order_of("slow"))
+
+    probe.publish(*parcels[:10], parcel_of(slow), *parcels[10:])
+
+    eventually(lambda: all(probe.effects(order) == 1 for order in neighbours), within_s=30)
+    assert eventually(lambda: probe.dead(celery_body(slow)), within_s=30).cause.endswith(
+        "SoftTimeLimitExceeded"
+    )
+
+
+def test_a_message_that_breaks_its_connection_each_time_is_buried_and_holds_up_nothing(probe: Probe) -> None:
+    neighbours = [order_of("good") for _ in range(20)]
+    parcels = [parcel_of(sealed(order)) for order in neighbours]
+    cut = sealed(order_of("cut"))
+
+    probe.publish(*parcels[:10], parcel_of(cut), *parcels[10:])
+
+    eventually(lambda: all(probe.effects(order) == 1 for order in neighbours), within_s=30)
+    letter = eventually(lambda: probe.dead(celery_body(cut)), within_s=30)
+    assert letter.cause == "attempts-used-up: BrokeItsConnection"
+
+
 def test_a_handler_over_the_hard_limit_is_buried_too(probe: Probe) -> None:
     neighbours = [order_of("good") for _ in range(5)]
     stuck = sealed(order_of("stuck"))

@@ -14,7 +14,7 @@ from payments_svc.handlers import handlers
 from payments_svc.provider import Provider
 from payments_svc.tables import INTENTS, PaymentsWork
 from shared_events.contract import Envelope, Message, read, seal
-from shared_events.runtime import Attempt, Transaction
+from shared_events.effect import Attempt, Transaction
 from shared_events.tables import OUTBOX
 
 _BODY = msgspec.json.Decoder(tuple[tuple[Envelope], dict[str, Any], Any])

@@ -1,0 +1,78 @@
+"""What handling messages means: their effect, in one transaction for a whole batch."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine
+
+from shared_events import inbox, logs
+from shared_events.contract import JOURNEY, Received, UnknownContract
+from shared_events.handlers import Handlers
+from shared_events.work import UnitOfWork
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A readable message and how often it was tried, this time included."""
+
+    received: Received
+    number: int
+
+
+class Effect(Protocol):
+    """Applies messages all or none, each at most once ever; returns measurements. Raises to say that none took."""
+
+    @property
+    def engine(self) -> Engine:
+        """The database that it changes."""
+
+    def __call__(self, attempts: Sequence[Attempt]) -> tuple[tuple[str, float], ...]:
+        """Apply."""
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """The usual effect: one database transaction for the whole batch."""
+
+    engine: Engine
+    handlers: Handlers
+    work: Callable[[Connection], UnitOfWork]
+
+    def __call__(self, attempts: Sequence[Attempt]) -> tuple[tuple[str, float], ...]:
+        """Claim the ids, lock every row at once, run the handlers, write rows and outbox, commit."""
+        with self.engine.begin() as connection:
+            claimed = inbox.claim(connection, [(each.received.envelope, each.number) for each in attempts])
+            fresh = [each.received for each in attempts if each.received.envelope.id in claimed]
+            if not fresh:
+                return ()
+            work = self.work(connection)
+            work.lock([received.message for received in fresh])
+            for received in fresh:
+                self._run(received, work)
+            work.complete()
+            return tuple(work.observations)
+
+    def _run(self, received: Received, work: UnitOfWork) -> None:
+        envelope = received.envelope
+        handler = self.handlers.get(envelope.type)
+        if handler is None:
+            raise UnknownContract(f"{self.handlers.service} has no handler for {envelope.type}")
+        about = {
+            "type": envelope.type,
+            "message_id": envelope.id,
+            "correlation_id": envelope.correlation_id,
+            JOURNEY: getattr(received.message, JOURNEY, None),
+        }
+        with logs.context(**about):
+            said = handler(received.message, work)
+            log.info("handled")
+        work.emit(
+            said,
+            correlation_id=envelope.correlation_id,
+            causation_id=envelope.id,
+            traceparent=envelope.traceparent,
+        )
