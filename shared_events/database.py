@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+import psycopg
 import sqlalchemy
 from sqlalchemy import Connection, Engine
 
@@ -11,6 +12,12 @@ from shared_events.work import UnitOfWork
 
 W = TypeVar("W", bound=UnitOfWork)
 
+LOST = (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, psycopg.Error)
+"""What is raised when the database is away, or too slow for the pool; a driver used bare raises its own errors."""
+
+# No state at all: the connection broke. The rest: shutting down, crashed, starting, too many connections,
+# no disk, no memory, and read-only after a failover.
+_AWAY = {None, "57P01", "57P02", "57P03", "53300", "53100", "53200", "25006"}
 _OPTIONS = " ".join(
     f"-c {setting}"
     for setting in (
@@ -62,7 +69,7 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, sqlalchemy.exc.DBAPIError) and (
         error.connection_invalidated
         or (
-            getattr(error.orig, "sqlstate", None) in {None, "57P01", "57P02", "57P03", "53300"}
-            and isinstance(error, sqlalchemy.exc.OperationalError)
+            getattr(error.orig, "sqlstate", None) in _AWAY
+            and isinstance(error, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InternalError)
         )
     )

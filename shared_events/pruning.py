@@ -7,7 +7,8 @@ import logging
 import threading
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+
+from shared_events import database
 
 log = logging.getLogger(__name__)
 KEPT_DAYS = 14
@@ -39,6 +40,6 @@ def run(engine: Engine, stop: threading.Event) -> None:
         try:
             with engine.begin() as connection:
                 gone = prune(connection)
-        except DBAPIError as error:
-            log.warning("pruning waits: %s", error.orig)
+        except database.LOST as error:
+            log.warning("pruning waits: %s", error)
         stop.wait(1.0 if gone >= BATCH else EVERY_S)

@@ -15,9 +15,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Row
-from sqlalchemy.exc import DBAPIError
 
-from shared_events import dead_letters, metrics
+from shared_events import database, dead_letters, metrics
 from shared_events.contract import CONTRACTS, Fact
 from shared_events.publisher import NotPublished, Outcome, Parcel, Publisher
 from shared_events.vitals import VITALS
@@ -33,15 +32,18 @@ SLEEP_S = 0.5
 """A sleeping relay looks up at least this often, should a notification have been missed."""
 
 _LEASE = f"""
-    UPDATE outbox SET leased_until = clock_timestamp() + interval '{LEASE_S} seconds'
+    UPDATE outbox SET leased_until = now() + interval '{LEASE_S} seconds'
     WHERE id IN (
         SELECT id FROM outbox
         WHERE available_at <= now() AND (leased_until IS NULL OR leased_until < now())
         ORDER BY available_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED)
-    RETURNING id, type, subject, correlation_id, causation_id, exchange, routing_key, body, headers
+    RETURNING id, type, subject, correlation_id, causation_id, exchange, routing_key, body, headers, leased_until
 """  # noqa: S608  constants
 _DELETE = """
     DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id = ANY(%(ids)s) FOR UPDATE SKIP LOCKED)
+"""
+_GIVE_BACK = """
+    UPDATE outbox SET leased_until = NULL WHERE id = ANY(%(ids)s) AND leased_until = %(lease)s
 """
 _NEXT = """
     SELECT extract(epoch FROM min(greatest(available_at, coalesce(leased_until, available_at))) - now())
@@ -73,8 +75,8 @@ class Relay:
                     stop.wait(POLL_S)
                 else:
                     self._sleep(stop)
-            except DBAPIError as error:
-                log.warning("the database is away: %s", error.orig)
+            except database.LOST as error:
+                log.warning("the database is away: %s", error)
                 stop.wait(1.0)
             except NotPublished as error:
                 log.warning("%s", error)
@@ -88,7 +90,7 @@ class Relay:
         try:
             outcome = self._publisher.publish([_parcel(row) for row in rows])
         except NotPublished:
-            self._give_back([row.id for row in rows])
+            self._give_back(rows)
             raise
         self._settle(rows, outcome)
         return len(rows)
@@ -129,18 +131,20 @@ class Relay:
 
     def _bury(self, rows: Sequence[Row[Any]], why: dict[UUID, tuple[str, str]]) -> None:
         with self._engine.begin() as connection:
+            ids = [row.id for row in rows]
+            still_here = set(connection.exec_driver_sql(_DELETE + " RETURNING id", {"ids": ids}).scalars())
             for row in rows:
+                if row.id not in still_here:
+                    continue  # delivered by another relay, or a timer that was cancelled meanwhile
                 cause, reason = why[row.id]
                 log.error("%s cannot leave: %s", row.type, reason)
                 dead_letters.bury_outbox_row(connection, self._service, row, _headers(row), cause, reason)
-            connection.exec_driver_sql(_DELETE, {"ids": [row.id for row in rows]})
 
-    def _give_back(self, ids: Sequence[UUID]) -> None:
-        """End the lease now, so that an outage of the broker costs no lease time after it."""
+    def _give_back(self, rows: Sequence[Row[Any]]) -> None:
+        """End our lease now (another's stays), so that an outage of the broker costs no lease time after it."""
         with self._engine.begin() as connection:
-            connection.exec_driver_sql(
-                "UPDATE outbox SET leased_until = NULL WHERE id = ANY(%(ids)s)", {"ids": list(ids)}
-            )
+            ours = {"ids": [row.id for row in rows], "lease": rows[0].leased_until}
+            connection.exec_driver_sql(_GIVE_BACK, ours)
 
     def _sleep(self, stop: threading.Event) -> None:
         """Say that it sleeps, so that writers notify; wake by a notification or when a timer is due."""
@@ -155,7 +159,7 @@ class Relay:
                     for _ in driver.notifies(timeout=wait_s, stop_after=1):
                         pass
             finally:
-                with contextlib.suppress(DBAPIError):
+                with contextlib.suppress(*database.LOST):
                     connection.exec_driver_sql(_ASLEEP, {"asleep": False})
                     connection.exec_driver_sql("UNLISTEN *")
 
