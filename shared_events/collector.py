@@ -12,12 +12,19 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from shared_events import dead_letters
-from shared_events.delivery import Delivery, raw
+from shared_events.contract import CONTRACTS, Unreadable
+from shared_events.dead_letters import FORGED
+from shared_events.delivery import Delivery, open_envelope, plain_headers, raw, refuse_forged, wrong_with
+from shared_events.properties import UNREADABLE, read_any_properties
 from shared_events.publisher import NotPublished, connect
+from shared_events.retries import PERMANENT, Forged
 
 log = logging.getLogger(__name__)
 PREFETCH = 100
 CLOSE_EVERY = 10
+BACK_OFF_S = 2.0
+LONG_BACK_OFF_S = 10.0
+"""After what nobody expected: each time its traceback is logged."""
 
 
 class Collector:
@@ -30,13 +37,17 @@ class Collector:
         self._got: list[Any] = []
 
     def run(self, stop: threading.Event) -> None:
-        """Collect until `stop` is set; a lost broker or database only makes it wait."""
+        """Collect until `stop` is set; whatever goes wrong only makes it wait."""
+        read_any_properties()
         while not stop.is_set():
             try:
                 self._consume(stop)
             except (OSError, amqp.AMQPError, NotPublished, DBAPIError) as error:
                 log.warning("dead letters wait in %s.dead: %s", self._service, error)
-                stop.wait(2.0)
+                stop.wait(BACK_OFF_S)
+            except Exception:  # the relay lives in this process: no dead letter may stop what is alive
+                log.exception("dead letters wait in %s.dead", self._service)
+                stop.wait(LONG_BACK_OFF_S)
 
     def _consume(self, stop: threading.Event) -> None:
         self._got.clear()
@@ -75,30 +86,64 @@ class Collector:
 
 
 def _letter(message: Any, service: str) -> tuple[Delivery, str, str]:
-    """Return (delivery, cause, reason); what the broker itself dead-lettered tells its reason in `x-death`.
+    """Return (delivery, cause, reason); the cause is `forged` unless it can be shown to be genuine.
 
     Only our own `x-dead-…` headers are believed: the broker's dead-lettering keeps what any sender wrote.
     """
-    headers = dict(message.headers or {})
+    headers = plain_headers(message.headers)
     user_id = str(message.properties.get("user_id") or "")
-    if user_id != service:
-        headers = {name: value for name, value in headers.items() if not name.startswith("x-dead-")}
-        headers["x-dead-user"] = user_id
-    delivery = Delivery(
+    if user_id == service and "x-dead-cause" in headers:
+        return _our_letter(_delivery(message, headers), service)
+    headers = {name: value for name, value in headers.items() if not name.startswith("x-dead-")}
+    headers["x-dead-user"] = user_id
+    return _broker_s_letter(_delivery(message, headers), service)
+
+
+def _delivery(message: Any, headers: dict[str, Any]) -> Delivery:
+    return Delivery(
         body=raw(message.body),
         headers=headers,
         content_type=message.properties.get("content_type") or "",
         content_encoding=message.properties.get("content_encoding") or "utf-8",
-        user_id=user_id,
+        user_id=str(headers.get("x-dead-user") or ""),
         exchange=str(headers.get("x-dead-exchange") or ""),
         routing_key=str(headers.get("x-dead-routing-key") or ""),
     )
-    if "x-dead-cause" in headers:
-        return delivery, str(headers["x-dead-cause"]), str(headers.get("x-dead-reason", ""))
-    death = _first_death(headers.get("x-death"))
+
+
+def _our_letter(delivery: Delivery, service: str) -> tuple[Delivery, str, str]:
+    """Believe the worker that buried it, except that it may have buried it before it looked at its user."""
+    cause, reason = str(delivery.headers["x-dead-cause"]), str(delivery.headers.get("x-dead-reason", ""))
+    try:
+        refuse_forged(open_envelope(delivery), delivery, service)
+    except Unreadable:
+        pass  # then a replay cannot be read either
+    except Forged as error:
+        return delivery, FORGED, f"{error}; {reason}" if cause != FORGED else reason
+    return delivery, cause, reason
+
+
+def _broker_s_letter(delivery: Delivery, service: str) -> tuple[Delivery, str, str]:
+    """Tell from `x-death` why RabbitMQ itself dead-lettered it; no worker of ours looked at its user."""
+    death = _first_death(delivery.headers.get("x-death"))
     why = str(death.get("reason", "unknown"))
-    headers["x-dead-queue"] = death.get("queue")
-    return delivery, f"broker: {why}", f"RabbitMQ dead-lettered it itself: {why}"
+    delivery.headers["x-dead-queue"] = death.get("queue")
+    cause, reason = f"broker: {why}", f"RabbitMQ dead-lettered it itself: {why}"
+    if UNREADABLE in delivery.headers:
+        cause, reason = PERMANENT[Unreadable], wrong_with(delivery)
+    if not _may_have_sent(delivery, service):
+        return delivery, FORGED, f"{reason}; nothing shows that user {delivery.user_id!r} may send it"
+    return delivery, cause, reason
+
+
+def _may_have_sent(delivery: Delivery, service: str) -> bool:
+    if delivery.user_id == service:
+        return True
+    try:
+        its = CONTRACTS.get(open_envelope(delivery).type)
+    except Unreadable:
+        return False
+    return its is not None and its.sent_by == delivery.user_id
 
 
 def _first_death(deaths: Any) -> dict[str, Any]:

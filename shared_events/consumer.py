@@ -24,6 +24,7 @@ from shared_events.batches import Batches
 from shared_events.delivery import Delivery
 from shared_events.handlers import Handlers
 from shared_events.outbox import MESSAGES
+from shared_events.properties import read_any_properties
 from shared_events.runtime import Runtime, Verdict
 from shared_events.settings import time_limits
 from shared_events.topology import WorkQueue, bindings
@@ -46,6 +47,7 @@ def worker_app(
     `runtime` is called once in each pool process, after the fork. A bad setting ends the process with status 2.
     """
     limits_s = environment.load_or_exit(time_limits)
+    read_any_properties()
     app = Celery(queue.name, broker=broker_url, events=_Events, set_as_current=True)
     app.conf.update(_SETTINGS)
     app.conf.update(

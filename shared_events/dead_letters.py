@@ -16,12 +16,17 @@ from uuid_utils.compat import uuid7
 
 from shared_events.contract import Envelope, Unreadable
 from shared_events.delivery import Delivery, open_envelope, whole
+from shared_events.retries import PERMANENT, Forged
 from shared_events.tables import DEAD_LETTERS, INBOX, OUTBOX
 from shared_events.topology import PAYMENT_CALLS, work_queue
 
 OPEN, REPLAYED, DISCARDED, HANDLED = "open", "replayed", "discarded", "handled"
+FORGED = PERMANENT[Forged]
+"""The cause of what nobody can show to be genuine: never replayed, because a replay is published in our name."""
 FROM_OUTBOX = "outbox"
 """In place of a queue: the message never left its own service."""
+
+_CAN_BE_REPLAYED = and_(DEAD_LETTERS.c.status == OPEN, DEAD_LETTERS.c.cause != FORGED)
 
 
 @dataclass(frozen=True)
@@ -78,26 +83,23 @@ def get(connection: Connection, dead_letter_id: UUID) -> Row[Any] | None:
     return connection.execute(select(DEAD_LETTERS).where(DEAD_LETTERS.c.id == dead_letter_id)).first()
 
 
-def matching(connection: Connection, wanted: Filter, *, at_most: int = 10_000) -> list[UUID]:
-    """Return the ids of matching dead letters, oldest first."""
+def replayable(connection: Connection, wanted: Filter, *, at_most: int = 10_000) -> list[UUID]:
+    """Return the ids of matching dead letters that a replay would send, oldest first."""
     table = DEAD_LETTERS.c
-    query = select(table.id).where(wanted.condition()).order_by(table.id).limit(at_most)
+    query = select(table.id).where(wanted.condition(), _CAN_BE_REPLAYED).order_by(table.id).limit(at_most)
     return list(connection.execute(query).scalars())
 
 
 def replay(connection: Connection, service: str, ids: Sequence[UUID], *, by: str, reason: str) -> list[UUID]:
     """Send open dead letters back to the queue they came from, in the caller's transaction; return which.
 
-    One that could not leave its own service tries to leave again.
+    One that could not leave its own service tries to leave again. A forged one stays as it is.
 
     The message keeps its id, so one that was handled meanwhile has no second effect.
     """
     table = DEAD_LETTERS.c
     rows = connection.execute(
-        select(DEAD_LETTERS)
-        .where(table.id.in_(ids), table.status == OPEN)
-        .order_by(table.id)
-        .with_for_update()
+        select(DEAD_LETTERS).where(table.id.in_(ids), _CAN_BE_REPLAYED).order_by(table.id).with_for_update()
     ).all()
     if rows:
         connection.execute(insert(OUTBOX), [_outbox_row(service, row) for row in rows])
@@ -136,7 +138,10 @@ def close_handled(connection: Connection) -> int:
 
 def _outbox_row(service: str, row: Row[Any]) -> dict[str, Any]:
     exchange, routing_key = _way_back(service, row)
-    headers = {key: value for key, value in row.headers.items() if not key.startswith("x-")}
+    # The body was opened when it arrived; what could not be opened then must not be opened in our name.
+    headers = {
+        key: value for key, value in row.headers.items() if not key.startswith("x-") and key != "compression"
+    }
     return {
         "id": uuid7(),
         "type": row.type or "unreadable",
@@ -186,9 +191,11 @@ def _row(service: str, delivery: Delivery, cause: str, reason: str) -> dict[str,
     """Return a row that PostgreSQL takes, whatever the message is: one bad letter must not stop the rest."""
     envelope = _envelope(delivery)
     headers = delivery.headers
+    # An id that a forger wrote is another message's: it must neither hide that one's letter nor share its fate.
+    message_id = envelope.id if envelope and cause != FORGED else None
     return {
         "id": uuid7(),
-        "message_id": envelope.id if envelope else None,
+        "message_id": message_id,
         "type": _clean(envelope.type if envelope else headers.get("task")),
         "source": _clean(envelope.source if envelope else headers.get("x-dead-user")),
         "subject": _clean(envelope.subject if envelope else None),

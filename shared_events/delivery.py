@@ -6,7 +6,13 @@ import msgspec
 
 from shared_events.contract import CONTRACTS, Envelope, Received, Unreadable, read
 from shared_events.outbox import MESSAGES
+from shared_events.properties import UNREADABLE, as_text
 from shared_events.retries import Forged
+
+_DEEPEST = 20
+"""Tables within tables go no deeper: far below what pickle, `repr` and JSON can walk."""
+_OTHER_WAYS = {"CC", "BCC"}
+"""RabbitMQ reads these as further routing keys: our copy would take its sender's way with our name on it."""
 
 
 class Delivery(NamedTuple):
@@ -56,28 +62,50 @@ def whole(value: Any) -> int:
     return min(value, 1_000_000) if isinstance(value, int) and value > 0 else 0
 
 
+def plain_headers(table: dict[Any, Any] | None) -> dict[str, Any]:
+    """Return headers that any code can handle and any copy may carry, whatever their sender wrote."""
+    headers = _plain(table or {}, _DEEPEST)
+    return {name: value for name, value in headers.items() if name not in _OTHER_WAYS}
+
+
+def _plain(value: Any, levels: int) -> Any:
+    if not isinstance(value, dict | list):
+        return value
+    if not levels:
+        return "too deep"
+    if isinstance(value, list):
+        return [_plain(each, levels - 1) for each in value]
+    return {as_text(name): _plain(each, levels - 1) for name, each in value.items()}
+
+
 _body = msgspec.json.Decoder(tuple[tuple[Envelope], dict[str, Any], Any])
 
 
 def open_envelope(delivery: Delivery) -> Envelope:
-    """Return the envelope inside a delivery. Raises Unreadable, saying what is wrong with it."""
-    if delivery.content_type != "application/json":
-        raise Unreadable(f"the content type is {delivery.content_type!r}, not application/json")
-    if delivery.content_encoding.lower() not in {"", "utf-8", "utf8"}:
-        raise Unreadable(f"the content encoding is {delivery.content_encoding!r}, not utf-8")
+    """Return the envelope inside a delivery, whatever is said about its body. Raises Unreadable."""
     try:
         return _body.decode(delivery.body)[0][0]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Unreadable(f"the body is not a message: {error}") from error
+        raise Unreadable(wrong_with(delivery) or f"the body is not a message: {error}") from error
 
 
-def read_delivery(delivery: Delivery, service: str) -> Received:
-    """Return the message of a delivery.
+def wrong_with(delivery: Delivery) -> str:
+    """Return what is wrong with the delivery around its body, or nothing."""
+    if UNREADABLE in delivery.headers:
+        return f"the properties cannot be read: {delivery.headers[UNREADABLE]}"
+    if delivery.content_type != "application/json":
+        return f"the content type is {delivery.content_type!r}, not application/json"
+    if delivery.content_encoding.lower() not in {"", "utf-8", "utf8"}:
+        return f"the content encoding is {delivery.content_encoding!r}, not utf-8"
+    return ""
 
-    Raises Unreadable, UnknownContract, or Forged: what came through `messages` must have been published by the
-    user of its source, and what came by `<service>.x` by the service itself (RabbitMQ validates `user_id`).
+
+def refuse_forged(envelope: Envelope, delivery: Delivery, service: str) -> None:
+    """Raise Forged unless its user may have sent it.
+
+    What came through `messages` must have been published by the user of its source, and what came by
+    `<service>.x` by the service itself (RabbitMQ validates `user_id`).
     """
-    envelope = open_envelope(delivery)
     its = CONTRACTS.get(envelope.type)
     owner = its.sent_by if its else envelope.source
     publisher = owner if delivery.exchange == MESSAGES else service
@@ -86,4 +114,15 @@ def read_delivery(delivery: Delivery, service: str) -> Received:
             f"{envelope.type} from {envelope.source!r} was published by user {delivery.user_id!r}"
             f" through {delivery.exchange!r}"
         )
+
+
+def read_delivery(delivery: Delivery, service: str) -> Received:
+    """Return the message of a delivery. Raises Unreadable, UnknownContract, or Forged.
+
+    Forged goes first: what is unreadable only by its label would become readable in a replay.
+    """
+    envelope = open_envelope(delivery)
+    refuse_forged(envelope, delivery, service)
+    if wrong := wrong_with(delivery):
+        raise Unreadable(wrong)
     return read(envelope)

@@ -45,6 +45,13 @@ DEAD_LETTER_CLOSED = problems.register(
     "It was replayed, discarded or handled before; its `status`, `resolved_by` and `resolution` say how.",
 )
 
+DEAD_LETTER_FORGED = problems.register(
+    "dead-letter-forged",
+    409,
+    "The dead letter cannot be shown to be genuine",
+    "A replay would send it in this service's own name, and it would be believed. It stays open; discard it.",
+)
+
 
 def ops_routes(service: str) -> Blueprint:
     """Return the routes of one service; all ask for the scope `ops`."""
@@ -100,6 +107,8 @@ def _add_single(blp: Blueprint, service: str) -> None:
             its = _existing(dead_letters.get(connection, dead_letter_id))
             by = current_identity().subject
             done = dead_letters.replay(connection, service, [its.id], by=by, reason=body["reason"])
+            if not done and (its.status, its.cause) == (dead_letters.OPEN, dead_letters.FORGED):
+                raise Problem(DEAD_LETTER_FORGED)
             return _closed(connection, its.id, done)
 
     @blp.route("/dead-letters/<uuid:dead_letter_id>/discard", methods=["POST"], access=_ACCESS)
@@ -121,9 +130,12 @@ def _add_replay_of_many(blp: Blueprint, service: str) -> None:
     @blp.arguments(ReplayManySchema)
     @blp.response(200, ReplayedSchema)
     def replay_dead_letters(body: JSON) -> Response:
-        """Send all open dead letters that match to this service's queue again, at most 10,000 at once."""
+        """Send all open dead letters that match to this service's queue again, at most 10,000 at once.
+
+        Forged ones are left out.
+        """
         with current_edge().engine.begin() as connection:
-            ids = dead_letters.matching(connection, _filter(body), at_most=_AT_ONCE)
+            ids = dead_letters.replayable(connection, _filter(body), at_most=_AT_ONCE)
             if not body["dry_run"]:
                 by = current_identity().subject
                 ids = dead_letters.replay(connection, service, ids, by=by, reason=body["reason"])

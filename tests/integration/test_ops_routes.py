@@ -126,6 +126,22 @@ def test_a_replay_sends_it_once_and_says_by_whom(desk: Desk) -> None:
     assert desk.ids("?status=any") == [dead]
 
 
+def test_a_forged_one_is_not_replayed_alone_nor_with_others(desk: Desk) -> None:
+    desk.bury("forged")
+    (dead,) = desk.ids()
+
+    alone = desk.post(f"{LETTERS}/{dead}/replay")
+    dry = desk.post(f"{LETTERS}/replay", {"cause": "forged", "dry_run": True}).json
+    many = desk.post(f"{LETTERS}/replay", {"cause": "forged"}).json
+
+    assert (alone.status_code, alone.json["type"]) == (409, "/problems/dead-letter-forged")
+    assert "discard it" in alone.json["detail"]
+    assert (dry["count"], many["count"], desk.leaving()) == (0, 0, [])
+    assert desk.post(f"{LETTERS}/{dead}/discard", {"reason": "not ours"}).json["status"] == "discarded"
+    closed = desk.post(f"{LETTERS}/{dead}/replay")
+    assert (closed.status_code, closed.json["type"]) == (409, "/problems/dead-letter-closed")
+
+
 def test_a_discard_needs_a_reason(desk: Desk) -> None:
     desk.bury("bug")
     (dead,) = desk.ids()

@@ -56,7 +56,10 @@ def test_they_are_searched_by_page_and_grouped_by_cause(probe: Probe, connection
         ("unreadable", 1),
         ("attempts-used-up: RuntimeError", 1),
     }
-    assert dead_letters.matching(connection, Filter(type="inventory.reserve_stock")) == [oldest.id, newest.id]
+    assert dead_letters.replayable(connection, Filter(type="inventory.reserve_stock")) == [
+        oldest.id,
+        newest.id,
+    ]
     whole = dead_letters.get(connection, oldest.id)
     assert whole is not None
     assert "not mended yet" in whole.traceback
