@@ -94,11 +94,15 @@ def replay(
     service: str | None, type_: str | None, cause: str | None, ids: tuple[UUID, ...], all_: bool,
     reason: str, dry_run: bool, as_json: bool, data: Path,
 ) -> None:  # fmt: skip
-    """Send them to the service that could not handle them, again; to no other."""
+    """Send them to the service that could not handle them, again; to no other. Forged ones stay."""
+    from shared_events.dead_letters import FORGED  # not at the top: it loads SQLAlchemy
+
     wanted = _chosen(Wanted(service, type_, cause, ids), all_)
     with deployment(data).api() as api:
-        if wanted.ids or dry_run:
-            done = _one_by_one(api, wanted, "replay", reason, dry_run=dry_run)
+        if dry_run:
+            done = [each for each in _matching(api, wanted) if each["cause"] != FORGED]
+        elif wanted.ids:
+            done = _one_by_one(api, wanted, "replay", reason, dry_run=False)
         else:
             done = list(_replay_many(api, wanted, reason))
     _tell("replayed", done, dry_run=dry_run, as_json=as_json)

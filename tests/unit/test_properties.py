@@ -10,6 +10,7 @@ from amqp.spec import Basic
 
 from shared_events.delivery import plain_headers
 from shared_events.properties import UNREADABLE, read_any_properties
+from shared_events.runtime import _kept
 
 TYPE, ENCODING, HEADERS, USER = 0x8000, 0x4000, 0x2000, 0x0010
 
@@ -88,3 +89,8 @@ def test_headers_are_made_plain() -> None:
     assert others == ["deep", "n"]
     assert plain[name] == {"þ": 1}
     assert "too deep" in repr(plain["deep"])
+
+
+def test_a_copy_keeps_only_headers_that_leave_room_in_the_frame() -> None:
+    """Characters of four bytes each: counted as one, they would fill the frame and close our own connection."""
+    assert _kept({"wide": "\U0001f680" * 31_000, "task": "a.b"}) == {"task": "a.b"}
