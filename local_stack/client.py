@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local_stack import control, leftovers, ports, state
+from local_stack import control, doors, leftovers, ports, state
 from local_stack.access import Access
 from local_stack.errors import StackError
 from local_stack.process import started_at
@@ -118,7 +118,17 @@ def act(data: Path, verb: str, names: Iterable[str]) -> list[str]:
     before = {each["name"]: each["pid"] for each in processes(data)}
     meant: list[str] = control.ask(data, verb, names=list(names))["names"]
     settle(data, meant, stopped=verb == "stop", not_pids=before if verb == "restart" else {})
+    if verb != "stop":
+        _await_doors(data, meant)
     return meant
+
+
+def _await_doors(data: Path, names: Iterable[str]) -> None:
+    """Wait until the gateway, if it runs, has seen that these APIs are healthy again."""
+    apis = {name.partition("-")[0] for name in names if "-api" in name}
+    for each in processes(data):
+        if each["name"] == "gateway" and each["state"] == "ready":
+            doors.await_open(each["address"], sorted(apis))
 
 
 def access(data: Path) -> Access:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from local_stack import binaries, blueprint, given, state
+from local_stack import binaries, blueprint, doors, given, state
 from local_stack.access import Access
 from local_stack.account import reachable, server_account
 from local_stack.blueprint import Blueprint
@@ -56,6 +56,7 @@ class Stack:
         self._add_server(supervisor, self.gateway, "gateway")
         state.save(self.data, self.state)
         supervisor.await_ready([*names, "gateway"], _PROCESS_S)
+        doors.await_open(self.gateway.address, SERVICES)
         if self.seeded:
             supervisor.say("seeding products, stock and customers")
             seed.run(f"http://{self.gateway.address}", self.data)
