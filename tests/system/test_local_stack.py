@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,7 @@ def test_a_second_stack_runs_beside_the_first_and_ctrl_c_ends_all_of_it(
     stack: RunningStack, data: Path
 ) -> None:
     command = [str(LAUNCHER), "--data", str(data), "up", "--port", "0", "--no-seed"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as up:
+    with _foreground(command) as up:
         assert up.stdout is not None
         printed = next(line for line in up.stdout if line.startswith("Orderflow"))
         beside = RunningStack(data)
@@ -131,6 +132,26 @@ def test_a_second_stack_runs_beside_the_first_and_ctrl_c_ends_all_of_it(
         up.send_signal(signal.SIGINT)
         up.wait(60)
     assert eventually(lambda: remains_of(data) == [], seconds=5)
+
+
+@contextmanager
+def _foreground(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a command as at a terminal: Ctrl-C counts, also if these tests run in the background of a shell."""
+
+    def heed_interrupts() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=heed_interrupts,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 def test_what_a_killed_supervisor_leaves_is_ended_by_down(data: Path) -> None:
