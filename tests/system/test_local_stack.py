@@ -137,17 +137,8 @@ def test_a_second_stack_runs_beside_the_first_and_ctrl_c_ends_all_of_it(
 @contextmanager
 def _foreground(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     """Run a command as at a terminal: Ctrl-C counts, also if these tests run in the background of a shell."""
-
-    def heed_interrupts() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        preexec_fn=heed_interrupts,
-    ) as process:
+    heeding = ["env", "--default-signal=INT", *command]
+    with subprocess.Popen(heeding, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             yield process
         finally:
