@@ -39,6 +39,10 @@ def test_ruff_finds_nothing() -> None:
     run("ruff", "check", ".")
 
 
+def test_everything_is_formatted() -> None:
+    run("ruff", "format", "--check", ".")
+
+
 def test_types_are_strict_and_right() -> None:
     run("mypy", "--no-error-summary", *PACKAGES)
 

@@ -203,9 +203,7 @@ def test_a_suspended_customer_is_refused_but_still_gets_an_answer_to_an_old_key(
     assert shop.order(LAMP, key="before").data == accepted.data
 
 
-def test_new_orders_wait_when_the_outbox_is_full_and_old_keys_are_answered(
-    shop: Shop, servers: Any
-) -> None:
+def test_new_orders_wait_when_the_outbox_is_full_and_old_keys_are_answered(shop: Shop, servers: Any) -> None:
     accepted = shop.order(LAMP, key="before")
     full = Shop(shop.engine, servers.access.redis_url("orders"), max_outbox_rows=1)
 

@@ -35,9 +35,7 @@ class Buyer:
         """GET as the customer or as staff."""
         return self._http.get(path, headers=self._staff if staff else self._customer)
 
-    def order(
-        self, sku: str, quantity: int = 1, method: str = "tok_visa", **headers: str
-    ) -> httpx2.Response:
+    def order(self, sku: str, quantity: int = 1, method: str = "tok_visa", **headers: str) -> httpx2.Response:
         """Order one line."""
         return self.post("/v1/orders", self.body(sku, quantity, method), **headers)
 
