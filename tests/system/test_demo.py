@@ -1,10 +1,7 @@
 """The verbs by which a newcomer believes it: demo, check, order, dead-letters."""
 
 import json
-import shutil
-import tempfile
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +15,6 @@ from local_stack import client
 def demo(stack: RunningStack, *options: str) -> dict[str, Any]:
     """Run a demo; standard output is exactly one document."""
     return dict(json.loads(stack.run("demo", "--json", *options, seconds=240).stdout))
-
-
-@pytest.fixture
-def nothing_runs() -> Iterator[RunningStack]:
-    data = Path(tempfile.mkdtemp(prefix="orderflow-demo-"))
-    data.chmod(0o711)  # the servers' account must be able to walk in
-    stack = RunningStack(data)
-    try:
-        yield stack
-    finally:
-        stack.down()
-        shutil.rmtree(data, ignore_errors=True)
-
-
-def test_the_demo_starts_a_stack_of_its_own_and_leaves_nothing_behind(nothing_runs: RunningStack) -> None:
-    found = demo(nothing_runs, "--orders", "20", "--calm")
-
-    assert (found["orders"], found["completed"], found["lost"]) == (20, 17, 0)
-    assert found["faults"] == []
-    assert nothing_runs.remains() == []
 
 
 def test_a_second_demo_comes_to_the_same_counts_through_the_same_trouble(stack: RunningStack) -> None:

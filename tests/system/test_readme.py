@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from running_stack import remains_of
 
 from local_stack.ports import free_port
 
@@ -55,6 +56,7 @@ def test_every_block_of_the_readme_runs_in_order_and_answers_in_its_shape(data: 
     )
 
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
+    assert remains_of(data) == []  # neither the demo's own stack nor the one that was ended
     for number, shape in promised_shapes():
         before = ran.stdout.split(_END.format(number))[0]
         answer = before.rpartition("---\n")[2] if number else before
