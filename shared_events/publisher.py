@@ -1,4 +1,4 @@
-"""Publishing with batched confirms: many messages, one wait (about five times the rate of a wait each).
+"""Publishing with batched confirms: many messages, one wait for all of them.
 
 Used by the relay for everything that leaves, and by workers for retries and dead letters.
 """
