@@ -1,13 +1,18 @@
-"""How a wanted call is made: lease it in one transaction, call with none open, take the result in another.
+"""How wanted calls are made: lease them in one transaction, call with none open, take the results in another.
 
-A process may die between any two lines here. Then the lease lapses, and whoever comes next asks the
+A process may die between any two lines here. Then the leases lapse, and whoever comes next asks the
 provider under the same key. That the provider does not know the key proves nothing, since the lost request
 may still be on its way: so the call is repeated under its key, and that outcome is taken.
+
+What waits together is leased together and called side by side; results are taken as they come back, so that
+a slow call holds up none of the others.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -17,7 +22,6 @@ from payments_svc.handlers import outputs
 from payments_svc.provider import Outcome, Provider, ProviderTimeout, ProviderUnavailable
 from payments_svc.tables import PaymentsWork
 from shared_events import inbox, logs
-from shared_events.contract import Envelope
 from shared_events.contracts.payments import CallDue
 from shared_events.effect import Attempt
 from shared_events.handlers import Handlers, Output
@@ -26,6 +30,10 @@ log = logging.getLogger(__name__)
 
 LEASE_S = 12.0
 """Longer than a question and a call may take together; after that an executor counts as dead."""
+AT_ONCE = 16
+"""How many calls one process makes side by side, and so the most that it leases together."""
+GATHER_S = 0.02
+"""How long a result waits for others, to be taken in one transaction with them."""
 
 calls = Handlers("payments")
 
@@ -46,75 +54,121 @@ def postpone(due: CallDue, after_s: float) -> list[Output]:
     return outputs([CallWanted(due.intent_id, due.order_id, after_s)])
 
 
+class Leased(NamedTuple):
+    """A call that this process is to make, and the message that asked for it."""
+
+    attempt: Attempt
+    call: Call
+
+
+class Answered(NamedTuple):
+    """What came of a leased call."""
+
+    leased: Leased
+    result: Outcome | Silence
+
+
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(AT_ONCE, thread_name_prefix="call")
+
+
 @dataclass(frozen=True)
 class Calls:
-    """The effect of `payments.call_due` messages, one by one."""
+    """The effect of `payments.call_due` messages. Its threads start with the first calls."""
 
     engine: Engine
     provider: Provider
     breaker: Breaker
+    threads: ThreadPoolExecutor = field(default_factory=_threads)
 
     def __call__(self, attempts: Sequence[Attempt]) -> tuple[tuple[str, float], ...]:
-        """Make each call."""
-        for attempt in attempts:
-            self.make(attempt)
+        """Make the calls that are still needed and that nobody else is making."""
+        for answered in self._answers(self._lease(attempts)):
+            self._take(answered)
         return ()
 
-    def make(self, attempt: Attempt) -> None:
-        """Make the call of one message, if it is still needed and nobody else is making it."""
-        envelope = attempt.received.envelope
-        with logs.context(
-            correlation_id=envelope.correlation_id, message_id=envelope.id, order_id=envelope.subject
-        ):
-            call = self._lease(attempt)
-            if call is not None:
-                self._take(attempt, call, self._ask(call))
-
-    def _lease(self, attempt: Attempt) -> Call | None:
+    def _lease(self, attempts: Sequence[Attempt]) -> list[Leased]:
         """Transaction 1. A message that leads to no call ends here, so it is noted in the inbox here."""
-        due = _due(attempt)
+        leased: list[Leased] = []
+        ended: list[Attempt] = []
         open_for_s = self.breaker.open_for_s
         with self.engine.begin() as connection:
             work = PaymentsWork(connection)
-            if open_for_s:
-                said = postpone(due, open_for_s)
-            else:
-                work.lock([due])
-                said = call_due(due, work)
-            if work.call is None:
-                inbox.claim(connection, [(attempt.received.envelope, attempt.number)])
-            _emit(work, said, attempt.received.envelope)
+            if not open_for_s:
+                work.lock([_due(attempt) for attempt in attempts])
+            for attempt in attempts:
+                call, said = _lease_one(_due(attempt), work, open_for_s)
+                _emit(work, said, attempt)
+                if call is None:
+                    ended.append(attempt)
+                else:
+                    leased.append(Leased(attempt, call))
+            _claim(work, ended)
             work.complete()
-            return work.call
+        return leased
 
-    def _ask(self, call: Call) -> Outcome | Silence:
-        """Call the provider, with no transaction open."""
-        try:
-            return self.breaker.call(lambda: _outcome(self.provider, call))
-        except (ProviderUnavailable, Open) as error:
-            log.warning("%s of order %s was not made: %s", call.operation, call.order_id, error)
-            return Silence(sent=False)
-        except ProviderTimeout as error:
-            log.warning("%s of order %s is in doubt: %s", call.operation, call.order_id, error)
-            return Silence(sent=True)
+    def _answers(self, leased: list[Leased]) -> Iterator[list[Answered]]:
+        """Make the calls side by side, with no transaction open; yield the answers as they come."""
+        if len(leased) == 1:
+            yield [self._answer(leased[0])]
+            return
+        running = {self.threads.submit(self._answer, each) for each in leased}
+        while running:
+            wait(running, return_when=FIRST_COMPLETED)
+            done, running = _gathered(running)
+            yield [each.result() for each in done]
 
-    def _take(self, attempt: Attempt, call: Call, result: Outcome | Silence) -> None:
-        """Transaction 2. The lease decides whether the result counts, not the inbox.
+    def _answer(self, leased: Leased) -> Answered:
+        """Call the provider."""
+        envelope, call = leased.attempt.received.envelope, leased.call
+        with logs.context(
+            correlation_id=envelope.correlation_id, message_id=envelope.id, order_id=envelope.subject
+        ):
+            try:
+                return Answered(leased, self.breaker.call(lambda: _outcome(self.provider, call)))
+            except (ProviderUnavailable, Open) as error:
+                log.warning("%s of order %s was not made: %s", call.operation, call.order_id, error)
+                return Answered(leased, Silence(sent=False))
+            except ProviderTimeout as error:
+                log.warning("%s of order %s is in doubt: %s", call.operation, call.order_id, error)
+            except Exception:  # a provider class that breaks its contract may have charged all the same
+                log.exception("%s of order %s is in doubt", call.operation, call.order_id)
+            return Answered(leased, Silence(sent=True))
+
+    def _take(self, answered: Sequence[Answered]) -> None:
+        """Transaction 2. The lease decides whether a result counts, not the inbox.
 
         A copy of the message may have been delivered to another process meanwhile, which found the lease,
         left, and noted the id: that must not keep the result out.
         """
-        due = _due(attempt)
         with self.engine.begin() as connection:
             work = PaymentsWork(connection)
-            work.lock([due])
-            inbox.claim(connection, [(attempt.received.envelope, attempt.number)])
-            payment = work.payments[due.order_id]
-            intent = payment.intent(due.intent_id)
-            if intent is not None:
-                said = payment.take(intent, call.lease, result)
-                _emit(work, outputs(said), attempt.received.envelope)
+            work.lock([_due(each.leased.attempt) for each in answered])
+            _claim(work, [each.leased.attempt for each in answered])
+            for (attempt, call), result in answered:
+                payment = work.payments[call.order_id]
+                intent = payment.intent(call.intent_id)
+                if intent is not None:
+                    _emit(work, outputs(payment.take(intent, call.lease, result)), attempt)
             work.complete()
+
+
+def _lease_one(due: CallDue, work: PaymentsWork, open_for_s: float) -> tuple[Call | None, list[Output]]:
+    if open_for_s:
+        return None, postpone(due, open_for_s)
+    said = call_due(due, work)
+    call, work.call = work.call, None
+    return call, said
+
+
+def _gathered(running: "set[Future[Answered]]") -> "tuple[set[Future[Answered]], set[Future[Answered]]]":
+    done, still_running = wait(running, timeout=GATHER_S)
+    return done, still_running
+
+
+def _claim(work: PaymentsWork, attempts: Sequence[Attempt]) -> None:
+    if attempts:
+        inbox.claim(work.connection, [(each.received.envelope, each.number) for each in attempts])
 
 
 def _due(attempt: Attempt) -> CallDue:
@@ -124,7 +178,8 @@ def _due(attempt: Attempt) -> CallDue:
     return message
 
 
-def _emit(work: PaymentsWork, said: Sequence[Output], envelope: Envelope) -> None:
+def _emit(work: PaymentsWork, said: Sequence[Output], attempt: Attempt) -> None:
+    envelope = attempt.received.envelope
     work.emit(
         said,
         correlation_id=envelope.correlation_id,

@@ -6,7 +6,7 @@ A worker of its own, with its own concurrency and queue: however slow the provid
 from celery import Celery
 
 from payments_svc.breaker import Breaker
-from payments_svc.calls import Calls, calls
+from payments_svc.calls import AT_ONCE, Calls, calls
 from payments_svc.settings import payment_provider
 from shared_events import database, environment, logs
 from shared_events.consumer import worker_app
@@ -30,7 +30,7 @@ def executor() -> Celery:
         effect = Calls(engine, payment_provider(), Breaker(servers.redis_url))
         return make_runtime(PAYMENT_CALLS, effect, servers, tiers_s)
 
-    return worker_app(PAYMENT_CALLS, calls, runtime, broker_url=servers.broker_url, batch_size=1)
+    return worker_app(PAYMENT_CALLS, calls, runtime, broker_url=servers.broker_url, batch_size=AT_ONCE)
 
 
 app = executor()
