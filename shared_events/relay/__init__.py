@@ -31,16 +31,18 @@ POLL_S = 0.005
 SLEEP_S = 0.5
 """A sleeping relay looks up at least this often, should a notification have been missed."""
 
+# `= ANY(ARRAY(…))`, not `IN (…)`: a join, planned while the table was empty, would walk all of it for each row.
 _LEASE = f"""
     UPDATE outbox SET leased_until = now() + interval '{LEASE_S} seconds'
-    WHERE id IN (
+    WHERE id = ANY(ARRAY(
         SELECT id FROM outbox
         WHERE available_at <= now() AND (leased_until IS NULL OR leased_until < now())
-        ORDER BY available_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED)
+        ORDER BY available_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED))
     RETURNING id, type, subject, correlation_id, causation_id, exchange, routing_key, body, headers, leased_until
 """  # noqa: S608  constants
 _DELETE = """
-    DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id = ANY(%(ids)s) FOR UPDATE SKIP LOCKED)
+    DELETE FROM outbox
+    WHERE id = ANY(ARRAY(SELECT id FROM outbox WHERE id = ANY(%(ids)s) FOR UPDATE SKIP LOCKED))
 """
 _GIVE_BACK = """
     UPDATE outbox SET leased_until = NULL WHERE id = ANY(%(ids)s) AND leased_until = %(lease)s
