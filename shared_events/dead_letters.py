@@ -25,6 +25,8 @@ FORGED = PERMANENT[Forged]
 """The cause of what nobody can show to be genuine: never replayed, because a replay is published in our name."""
 FROM_OUTBOX = "outbox"
 """In place of a queue: the message never left its own service."""
+AT_ONCE = 10_000
+"""How many are replayed or discarded in one transaction."""
 
 _CAN_BE_REPLAYED = and_(DEAD_LETTERS.c.status == OPEN, DEAD_LETTERS.c.cause != FORGED)
 
@@ -83,10 +85,19 @@ def get(connection: Connection, dead_letter_id: UUID) -> Row[Any] | None:
     return connection.execute(select(DEAD_LETTERS).where(DEAD_LETTERS.c.id == dead_letter_id)).first()
 
 
-def replayable(connection: Connection, wanted: Filter, *, at_most: int = 10_000) -> list[UUID]:
+def replayable(connection: Connection, wanted: Filter, *, at_most: int = AT_ONCE) -> list[UUID]:
     """Return the ids of matching dead letters that a replay would send, oldest first."""
+    return _ids(connection, and_(wanted.condition(), _CAN_BE_REPLAYED), at_most)
+
+
+def discardable(connection: Connection, wanted: Filter, *, at_most: int = AT_ONCE) -> list[UUID]:
+    """Return the ids of matching dead letters that a discard would close, oldest first."""
+    return _ids(connection, and_(wanted.condition(), DEAD_LETTERS.c.status == OPEN), at_most)
+
+
+def _ids(connection: Connection, condition: ColumnElement[bool], at_most: int) -> list[UUID]:
     table = DEAD_LETTERS.c
-    query = select(table.id).where(wanted.condition(), _CAN_BE_REPLAYED).order_by(table.id).limit(at_most)
+    query = select(table.id).where(condition).order_by(table.id).limit(at_most)
     return list(connection.execute(query).scalars())
 
 

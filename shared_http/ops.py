@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from shared_events import dead_letters, stories
 from shared_events.dead_letters import Filter
@@ -20,11 +20,12 @@ from shared_http.identity import OPS
 from shared_http.ops_schemas import (
     ANY,
     CausesSchema,
-    DeadLetterFilterSchema,
+    ChosenSchema,
+    DeadLetterCausesSchema,
     DeadLetterListSchema,
     DeadLetterSchema,
+    DiscardManySchema,
     DiscardSchema,
-    ReplayedSchema,
     ReplayManySchema,
     ReplaySchema,
     StorySchema,
@@ -35,7 +36,6 @@ from shared_http.problems import Problem
 
 JSON = dict[str, Any]
 _BY = (DEAD_LETTERS.c.id,)
-_AT_ONCE = 10_000
 _ACCESS = requires(OPS)
 
 DEAD_LETTER_CLOSED = problems.register(
@@ -60,7 +60,7 @@ def ops_routes(service: str) -> Blueprint:
     )
     _add_lists(blp)
     _add_single(blp, service)
-    _add_replay_of_many(blp, service)
+    _add_many(blp, service)
     _add_story(blp, service)
     return blp
 
@@ -73,19 +73,19 @@ def _add_lists(blp: Blueprint) -> None:
         """List dead letters, newest first."""
         cursor, limit = wanted["cursor"], wanted["limit"]
         before = key_in(cursor, _BY)[0] if cursor else None
-        status = None if wanted["status"] == ANY else wanted["status"]
+        asked = _filter(wanted, _status(wanted))
         with current_edge().engine.connect() as connection:
-            rows = dead_letters.search(connection, _filter(wanted, status), limit=limit + 1, before=before)
+            rows = dead_letters.search(connection, asked, limit=limit + 1, before=before)
         page = cut(rows, _BY, limit)
         return page.answer([row._asdict() for row in page.rows])
 
     @blp.route("/dead-letters/causes", access=_ACCESS)
-    @blp.arguments(DeadLetterFilterSchema, location="query")
+    @blp.arguments(DeadLetterCausesSchema, location="query")
     @blp.response(200, CausesSchema)
     def list_causes(wanted: JSON) -> JSON:
-        """Count open dead letters by cause and type."""
+        """Count dead letters by cause and type."""
         with current_edge().engine.connect() as connection:
-            rows = dead_letters.causes(connection, _filter(wanted))
+            rows = dead_letters.causes(connection, _filter(wanted, _status(wanted)))
         return {"items": [row._asdict() for row in rows]}
 
 
@@ -124,24 +124,35 @@ def _add_single(blp: Blueprint, service: str) -> None:
             return _closed(connection, its.id, done)
 
 
-def _add_replay_of_many(blp: Blueprint, service: str) -> None:
+def _add_many(blp: Blueprint, service: str) -> None:
     @blp.route("/dead-letters/replay", methods=["POST"], access=_ACCESS)
     @idempotent(required=False)
     @blp.arguments(ReplayManySchema)
-    @blp.response(200, ReplayedSchema)
+    @blp.response(200, ChosenSchema)
     def replay_dead_letters(body: JSON) -> Response:
         """Send all open dead letters that match to this service's queue again, at most 10,000 at once.
 
         Forged ones are left out.
         """
         with current_edge().engine.begin() as connection:
-            ids = dead_letters.replayable(connection, _filter(body), at_most=_AT_ONCE)
+            ids = dead_letters.replayable(connection, _filter(body))
             if not body["dry_run"]:
                 by = current_identity().subject
                 ids = dead_letters.replay(connection, service, ids, by=by, reason=body["reason"])
-            answer = json_response({"dry_run": body["dry_run"], "count": len(ids), "ids": ids})
-            remember(connection, answer)
-            return answer
+            return _chosen(connection, ids, dry_run=body["dry_run"])
+
+    @blp.route("/dead-letters/discard", methods=["POST"], access=_ACCESS)
+    @idempotent(required=False)
+    @blp.arguments(DiscardManySchema)
+    @blp.response(200, ChosenSchema)
+    def discard_dead_letters(body: JSON) -> Response:
+        """Close all open dead letters that match without an effect, at most 10,000 at once."""
+        with current_edge().engine.begin() as connection:
+            ids = dead_letters.discardable(connection, _filter(body))
+            if not body["dry_run"]:
+                by = current_identity().subject
+                ids = dead_letters.discard(connection, ids, by=by, reason=body["reason"])
+            return _chosen(connection, ids, dry_run=body["dry_run"])
 
 
 def _add_story(blp: Blueprint, service: str) -> None:
@@ -157,13 +168,23 @@ def _filter(wanted: JSON, status: str | None = dead_letters.OPEN) -> Filter:
     return Filter(status, wanted["type"], wanted["cause"], wanted["correlation_id"])
 
 
+def _status(wanted: JSON) -> str | None:
+    return None if wanted["status"] == ANY else wanted["status"]
+
+
+def _chosen(connection: Connection, ids: list[UUID], *, dry_run: bool) -> Response:
+    answer = json_response({"dry_run": dry_run, "count": len(ids), "ids": ids})
+    remember(connection, answer)
+    return answer
+
+
 def _existing(row: Row[Any] | None) -> Row[Any]:
     if row is None:
         raise Problem(problems.NOT_FOUND)
     return row
 
 
-def _closed(connection: Any, dead_letter_id: UUID, done: list[UUID]) -> Response:
+def _closed(connection: Connection, dead_letter_id: UUID, done: list[UUID]) -> Response:
     """Answer with the dead letter as it is now; 409 if somebody else had closed it before."""
     row = _existing(dead_letters.get(connection, dead_letter_id))
     if not done:

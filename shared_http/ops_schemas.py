@@ -1,6 +1,8 @@
 """What the routes under `/ops` take and show."""
 
-from marshmallow import Schema, fields, validate
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from shared_events import dead_letters
 from shared_http.fields import Line, Moment, StrictBoolean
@@ -18,10 +20,14 @@ class DeadLetterFilterSchema(Schema):
     correlation_id = fields.UUID(load_default=None)
 
 
-class DeadLetterListSchema(PageArguments, DeadLetterFilterSchema):
-    """The filters of the list; `status=any` shows closed ones too."""
+class DeadLetterCausesSchema(DeadLetterFilterSchema):
+    """The filters of what is only read; `status=any` takes in closed ones too."""
 
     status = fields.String(load_default=dead_letters.OPEN, validate=validate.OneOf(STATUSES))
+
+
+class DeadLetterListSchema(PageArguments, DeadLetterCausesSchema):
+    """The filters of the list, and its page."""
 
 
 class DeadLetterSchema(Schema):
@@ -88,8 +94,22 @@ class ReplayManySchema(DeadLetterFilterSchema):
     dry_run = StrictBoolean(load_default=False)
 
 
-class ReplayedSchema(Schema):
-    """Which dead letters were replayed, or would be."""
+class DiscardManySchema(DeadLetterFilterSchema):
+    """Which open dead letters are discarded, and why; `dry_run` only tells which these are."""
+
+    reason = Line(500, required=True)
+    all = StrictBoolean(load_default=False, metadata={"description": "needed if nothing else says which"})
+    dry_run = StrictBoolean(load_default=False)
+
+    @validates_schema
+    def _says_which(self, wanted: dict[str, Any], **_: Any) -> None:
+        """Refuse to close everything by oversight."""
+        if not (wanted["all"] or wanted["type"] or wanted["cause"] or wanted["correlation_id"]):
+            raise ValidationError("say which: type, cause, correlation_id, or all", "all")
+
+
+class ChosenSchema(Schema):
+    """Which dead letters were replayed or discarded, or would be."""
 
     dry_run = fields.Boolean()
     count = fields.Integer()

@@ -166,6 +166,50 @@ def test_many_are_replayed_by_filter_after_a_dry_run(desk: Desk) -> None:
     assert len(desk.ids()) == 1
 
 
+def test_many_are_discarded_by_filter_after_a_dry_run(desk: Desk) -> None:
+    for cause in ("bug", "bug", "poison"):
+        desk.bury(cause)
+    wanted = {"cause": "bug", "reason": "a test"}
+
+    dry = desk.post(f"{LETTERS}/discard", {**wanted, "dry_run": True}).json
+    assert (dry["count"], len(desk.ids())) == (2, 3)
+
+    done = desk.post(f"{LETTERS}/discard", wanted).json
+    assert (done["dry_run"], set(done["ids"])) == (False, set(dry["ids"]))
+    assert (len(desk.ids()), desk.leaving()) == (1, [])
+    for dead in done["ids"]:
+        closed = desk.get(f"{LETTERS}/{dead}").json
+        assert (closed["status"], closed["resolved_by"], closed["resolution"]) == (
+            "discarded",
+            "olga",
+            "a test",
+        )
+        assert closed["resolved_at"]
+    causes = desk.get(f"{LETTERS}/causes?status=discarded").json["items"]
+    assert [(each["cause"], each["count"]) for each in causes] == [("bug", 2)]
+
+
+def test_all_are_discarded_only_by_who_says_so_and_why(desk: Desk) -> None:
+    desk.bury("bug")
+
+    unsaid = desk.post(f"{LETTERS}/discard", {"reason": "spring clean"})
+    no_reason = desk.post(f"{LETTERS}/discard", {"all": True})
+    assert (unsaid.status_code, unsaid.json["errors"][0]["pointer"]) == (422, "#/all")
+    assert (no_reason.status_code, no_reason.json["errors"][0]["pointer"]) == (422, "#/reason")
+    assert len(desk.ids()) == 1
+
+    assert desk.post(f"{LETTERS}/discard", {"all": True, "reason": "spring clean"}).json["count"] == 1
+    assert desk.ids() == []
+
+
+def test_those_of_one_order_are_listed_and_discarded_alone(desk: Desk) -> None:
+    mine, _ = desk.bury("bug"), desk.bury("bug")
+
+    assert len(desk.ids(f"?correlation_id={mine}")) == 1
+    done = desk.post(f"{LETTERS}/discard", {"correlation_id": mine, "reason": "this order only"}).json
+    assert (done["count"], len(desk.ids())) == (1, 1)
+
+
 def test_a_story_shows_what_waits_and_what_died(desk: Desk) -> None:
     journey = desk.bury("bug")
 

@@ -89,6 +89,24 @@ def test_a_replay_after_the_cause_is_mended_takes_effect_once_and_only_there(pro
     assert audited.resolved_at is not None
 
 
+def test_a_replayed_one_that_is_handled_besides_takes_effect_once(probe: Probe) -> None:
+    """A late duplicate and the replay meet: whichever is first, the other finds the inbox."""
+    order = order_of("until-mended")
+    (envelope,) = probe.send(order)
+    letter = eventually(lambda: probe.dead(celery_body(envelope)))
+    mend(probe)
+
+    with probe.engine.begin() as connection:
+        replayed = dead_letters.replay(connection, "inventory", [letter.id], by="olga", reason="mended")
+    probe.publish(parcel_of(envelope), parcel_of(envelope))
+
+    assert replayed == [letter.id]
+    eventually(lambda: probe.scalar("SELECT count(*) FROM outbox") == 0)
+    probe.still_works()
+    eventually(lambda: probe.depth("inventory") == 0)
+    assert probe.effects(order) == 1
+
+
 def test_a_replay_that_fails_again_is_a_new_dead_letter(probe: Probe) -> None:
     envelope = buried(probe)
     letter = probe.dead(celery_body(envelope))
@@ -137,3 +155,21 @@ def test_one_that_was_handled_meanwhile_closes_itself(probe: Probe) -> None:
     audited = probe.dead(celery_body(envelope))
     assert audited is not None
     assert audited.resolved_by == "orderflow"
+
+
+def test_while_the_database_is_down_they_stay_in_the_queue_and_are_taken_once_after(probe: Probe) -> None:
+    postgres = probe.servers.servers.postgres
+    postgres.kill()
+    try:
+        torn = [b"torn while down %d" % each for each in range(3)]
+        probe.publish(*(parcel_of(sealed(order_of("good")), body=body) for body in torn))
+
+        eventually(lambda: probe.depth_of("inventory.dead") == 3, within_s=30)
+    finally:
+        postgres.start()
+        probe.engine.dispose()
+
+    for body in torn:
+        eventually(lambda body=body: probe.dead(body), within_s=30)  # type: ignore[misc]
+    eventually(lambda: probe.depth_of("inventory.dead") == 0)
+    assert probe.scalar("SELECT count(*) FROM dead_letters") == 3
