@@ -1,15 +1,18 @@
 """`orderflow dead-letters`: what could not be handled, by cause; shown, replayed or discarded."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import click
 
-from orderflow_cli.client import Api, deployment
+from orderflow_cli import dead_letter_view as view
+from orderflow_cli import order, story
+from orderflow_cli.client import Api, deployment, reason
 from orderflow_cli.errors import CommandError
 from orderflow_cli.names import SERVICES
 from orderflow_cli.options import data_option, json_option
@@ -17,10 +20,12 @@ from orderflow_cli.options import data_option, json_option
 JSON = dict[str, Any]
 _PAGE = 200
 _AT_ONCE = 10_000
+STATUSES = ("open", "replayed", "discarded", "handled", "any")
 
 _service = click.option("--service", type=click.Choice(SERVICES), help="Only this service's.")
 _type = click.option("--type", "type_", metavar="TYPE", help="Only messages of this type.")
 _cause = click.option("--cause", help="Only those that died of this cause.")
+_order = click.option("--order", "order_id", type=click.UUID, metavar="ID", help="Only those of this order.")
 _id = click.option("--id", "ids", type=click.UUID, multiple=True, help="Only this one; may be repeated.")
 _all = click.option("--all", "all_", is_flag=True, help="All that are open, of all services.")
 _dry = click.option("--dry-run", is_flag=True, help="Only say which.")
@@ -33,6 +38,7 @@ class Wanted:
     service: str | None = None
     type: str | None = None
     cause: str | None = None
+    order_id: UUID | None = None
     ids: tuple[UUID, ...] = ()
 
     @property
@@ -45,109 +51,147 @@ class Wanted:
         """Whether nothing says which ones."""
         return self == Wanted()
 
+    @property
+    def filter(self) -> JSON:
+        """What a service is asked for."""
+        order_id = str(self.order_id) if self.order_id else None
+        which = {"type": self.type, "cause": self.cause, "correlation_id": order_id}
+        return {name: value for name, value in which.items() if value is not None}
+
 
 @click.group()
 def command() -> None:
     """List, show, replay or discard the messages that could not be handled. Who did what stays on record."""
 
 
+def _which(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say which open dead letters it acts on (argument `wanted`)."""
+
+    @_service
+    @_type
+    @_cause
+    @_order
+    @_id
+    @_all
+    @wraps(function)
+    def act(
+        service: str | None, type_: str | None, cause: str | None, order_id: UUID | None,
+        ids: tuple[UUID, ...], all_: bool, **options: Any,
+    ) -> None:  # fmt: skip
+        wanted = Wanted(service, type_, cause, order_id, ids)
+        if wanted.names_none and not all_:  # nobody acts on everything by oversight
+            raise click.UsageError("say which: --service, --type, --cause, --order, --id, or --all")
+        function(wanted=wanted, **options)
+
+    return act
+
+
 @command.command("list")
 @_service
 @_type
 @_cause
+@_order
+@click.option("--status", type=click.Choice(STATUSES), default="open", help="Open ones are the default.")
 @json_option
 @data_option
-def list_(service: str | None, type_: str | None, cause: str | None, as_json: bool, data: Path) -> None:
-    """List the open dead letters, grouped by cause."""
+def list_(
+    service: str | None, type_: str | None, cause: str | None, order_id: UUID | None, status: str,
+    as_json: bool, data: Path,
+) -> None:  # fmt: skip
+    """List them, grouped by cause."""
+    wanted = Wanted(service, type_, cause, order_id)
     with deployment(data).api() as api:
-        found = list(_matching(api, Wanted(service, type_, cause)))
-    groups = _by_cause(found)
+        groups = _groups(api, wanted, status)
+        items = list(_matching(api, wanted, status)) if as_json else []
     if as_json:
-        click.echo(json.dumps({"count": len(found), "causes": groups, "items": found}, indent=1))
+        click.echo(json.dumps({"count": len(items), "causes": groups, "items": items}, indent=1))
     else:
-        click.echo(_table(groups) if groups else "no open dead letters")
+        click.echo(
+            view.table(groups) if groups else f"no {'' if status == 'any' else f'{status} '}dead letters"
+        )
 
 
 @command.command()
-@click.argument("dead_letter_id", metavar="ID", type=click.UUID)
+@click.argument("dead_letter_id", metavar="[ID]", type=click.UUID, required=False)
+@click.option("--id", "named", type=click.UUID, help="The same as the argument.")
 @json_option
 @data_option
-def show(dead_letter_id: UUID, as_json: bool, data: Path) -> None:
-    """Show one with its message, its reason and its traceback."""
+def show(dead_letter_id: UUID | None, named: UUID | None, as_json: bool, data: Path) -> None:
+    """Show one: its message, headers, reason and traceback, and what happened around it."""
+    wanted = dead_letter_id or named
+    if wanted is None:
+        raise click.UsageError("say which: its id")
     with deployment(data).api() as api:
-        service, found = _find(api, dead_letter_id, SERVICES)
-    found = {"service": service, **found}
-    click.echo(json.dumps(found, indent=1) if as_json else _whole(found))
+        service, found = _find(api, wanted, SERVICES)
+        around = _around(api, found["correlation_id"])
+    found = {"service": service, **found, "story": around}
+    click.echo(json.dumps(found, indent=1) if as_json else view.whole(found))
 
 
 @command.command()
-@_service
-@_type
-@_cause
-@_id
-@_all
-@click.option("--reason", default="", help="Why, for the record.")
+@_which
+@click.option("--reason", "why", default="", help="Why, for the record.")
 @_dry
 @json_option
 @data_option
-def replay(
-    service: str | None, type_: str | None, cause: str | None, ids: tuple[UUID, ...], all_: bool,
-    reason: str, dry_run: bool, as_json: bool, data: Path,
-) -> None:  # fmt: skip
+def replay(wanted: Wanted, why: str, dry_run: bool, as_json: bool, data: Path) -> None:
     """Send them to the service that could not handle them, again; to no other. Forged ones stay."""
+    _act("replay", "replayed", wanted, why, dry_run=dry_run, as_json=as_json, data=data)
+
+
+@command.command()
+@_which
+@click.option("--reason", "why", required=True, help="Why, for the record.")
+@_dry
+@json_option
+@data_option
+def discard(wanted: Wanted, why: str, dry_run: bool, as_json: bool, data: Path) -> None:
+    """Close them without any effect."""
+    _act("discard", "discarded", wanted, why, dry_run=dry_run, as_json=as_json, data=data)
+
+
+def _act(
+    action: str, done_word: str, wanted: Wanted, why: str, *, dry_run: bool, as_json: bool, data: Path
+) -> None:
+    """Do it and tell; the status is 1 if one that was named could not be acted on."""
     from shared_events.dead_letters import FORGED  # not at the top: it loads SQLAlchemy
 
-    wanted = _chosen(Wanted(service, type_, cause, ids), all_)
+    refused: list[str] = []
     with deployment(data).api() as api:
         if dry_run:
-            done = [each for each in _matching(api, wanted) if each["cause"] != FORGED]
+            found = _matching(api, wanted)
+            done = [each for each in found if action == "discard" or each["cause"] != FORGED]
         elif wanted.ids:
-            done = _one_by_one(api, wanted, "replay", reason, dry_run=False)
+            done = list(_one_by_one(api, wanted, action, why, refused))
         else:
-            done = list(_replay_many(api, wanted, reason))
-    _tell("replayed", done, dry_run=dry_run, as_json=as_json)
+            done = list(_many(api, wanted, action, why))
+    _tell(done_word, done, dry_run=dry_run, as_json=as_json)
+    if refused:
+        raise CommandError("; ".join(refused))
 
 
-@command.command()
-@_service
-@_type
-@_cause
-@_id
-@_all
-@click.option("--reason", required=True, help="Why, for the record.")
-@_dry
-@json_option
-@data_option
-def discard(
-    service: str | None, type_: str | None, cause: str | None, ids: tuple[UUID, ...], all_: bool,
-    reason: str, dry_run: bool, as_json: bool, data: Path,
-) -> None:  # fmt: skip
-    """Close them without any effect."""
-    wanted = _chosen(Wanted(service, type_, cause, ids), all_)
-    with deployment(data).api() as api:
-        done = _one_by_one(api, wanted, "discard", reason, dry_run=dry_run)
-    _tell("discarded", done, dry_run=dry_run, as_json=as_json)
-
-
-def _chosen(wanted: Wanted, all_: bool) -> Wanted:
-    """Refuse to act on everything by oversight."""
-    if wanted.names_none and not all_:
-        raise click.UsageError("say which: --service, --type, --cause, --id, or --all")
-    return wanted
-
-
-def _matching(api: Api, wanted: Wanted) -> Iterator[JSON]:
-    """Yield the open dead letters that match, each with its service."""
+def _matching(api: Api, wanted: Wanted, status: str = "open") -> Iterator[JSON]:
+    """Yield the dead letters that match, each with its service."""
     if wanted.ids:
         for dead_letter_id in wanted.ids:
             service, found = _find(api, dead_letter_id, wanted.services)
-            if wanted.type in (None, found["type"]) and wanted.cause in (None, found["cause"]):
+            if all(found[name] == value for name, value in wanted.filter.items()):
                 yield {"service": service, **found}
         return
     for service in wanted.services:
-        query = {"type": wanted.type, "cause": wanted.cause, "limit": _PAGE}
+        query = {**wanted.filter, "status": status, "limit": _PAGE}
         for found in api.items(f"/ops/{service}/dead-letters", **query):
             yield {"service": service, **found}
+
+
+def _groups(api: Api, wanted: Wanted, status: str) -> list[JSON]:
+    """Return how many there are of each cause and type, most frequent first."""
+    groups = [
+        {"service": service, **group}
+        for service in wanted.services
+        for group in api.get(f"/ops/{service}/dead-letters/causes", **wanted.filter, status=status)["items"]
+    ]
+    return sorted(groups, key=lambda group: -group["count"])
 
 
 def _find(api: Api, dead_letter_id: UUID, services: tuple[str, ...]) -> tuple[str, JSON]:
@@ -161,59 +205,36 @@ def _find(api: Api, dead_letter_id: UUID, services: tuple[str, ...]) -> tuple[st
     raise CommandError(f"there is no dead letter {dead_letter_id}")
 
 
-def _one_by_one(api: Api, wanted: Wanted, action: str, reason: str, *, dry_run: bool) -> list[JSON]:
-    """Act on every one that matches; each is one audited step."""
+def _around(api: Api, journey: str | None) -> JSON:
+    """Return the story of the journey (an order's id) that a message belongs to."""
+    if journey is None:
+        return {"tree": [], "missing": {}}
+    entries, missing = order.entries_of(api, UUID(journey))
+    return {"tree": [node.document() for node in story.tree(entries)], "missing": missing}
 
-    def act(found: JSON) -> JSON:
+
+def _one_by_one(api: Api, wanted: Wanted, action: str, why: str, refused: list[str]) -> Iterator[JSON]:
+    """Act on each that was named; one that is not open any more, or forged, is `refused` and hinders no other."""
+    for found in _matching(api, wanted):
         path = f"/ops/{found['service']}/dead-letters/{found['id']}/{action}"
-        return {"service": found["service"], **api.ask("POST", path, {"reason": reason})}
+        answer = api.answer("POST", path, {"reason": why})
+        if answer.is_success:
+            yield {"service": found["service"], **answer.json()}
+        else:
+            refused.append(f"{found['id']}: {reason(answer)}")
 
-    found = list(_matching(api, wanted))
-    return found if dry_run else [act(each) for each in found]
 
-
-def _replay_many(api: Api, wanted: Wanted, reason: str) -> Iterator[JSON]:
-    """Have each service replay all that match, as many at once as it does."""
-    which = {name: value for name, value in (("type", wanted.type), ("cause", wanted.cause)) if value}
+def _many(api: Api, wanted: Wanted, action: str, why: str) -> Iterator[JSON]:
+    """Have each service act on all that match, as many at once as it does."""
+    asked = {**wanted.filter, "reason": why}
+    if action == "discard" and not wanted.filter:
+        asked["all"] = True
     for service in wanted.services:
         count = _AT_ONCE
         while count == _AT_ONCE:
-            done = api.ask("POST", f"/ops/{service}/dead-letters/replay", {**which, "reason": reason})
+            done = api.ask("POST", f"/ops/{service}/dead-letters/{action}", asked)
             yield from ({"service": service, "id": each} for each in done["ids"])
             count = done["count"]
-
-
-def _by_cause(found: list[JSON]) -> list[JSON]:
-    groups: dict[tuple[str, str, str], list[str]] = {}
-    for each in found:
-        key = (each["service"], each["cause"], each["type"] or "unreadable")
-        groups.setdefault(key, []).append(each["died_at"])
-    return [
-        {"service": service, "cause": cause, "type": type_, "count": len(times),
-         "oldest": min(times), "newest": max(times)}
-        for (service, cause, type_), times in sorted(groups.items(), key=lambda group: -len(group[1]))
-    ]  # fmt: skip
-
-
-def _table(groups: list[JSON]) -> str:
-    lines = [f"{'COUNT':>6}  {'SERVICE':10} {'TYPE':34} {'NEWEST':20} CAUSE"]
-    lines += [
-        f"{each['count']:>6}  {each['service']:10} {each['type']:34} {each['newest'][:19]:20} {each['cause']}"
-        for each in groups
-    ]
-    return "\n".join(lines)
-
-
-def _whole(found: JSON) -> str:
-    names = [
-        name for name in found if name not in {"body", "headers", "traceback"} and found[name] is not None
-    ]
-    lines = [f"{name:15} {found[name]}" for name in names]
-    body = found.get("body")
-    lines += ["", "message", body if body is not None else f"base64: {found.get('body_base64')}"]
-    if found.get("traceback"):
-        lines += ["", "traceback", str(found["traceback"]).rstrip()]
-    return "\n".join(lines)
 
 
 def _tell(verb: str, done: list[JSON], *, dry_run: bool, as_json: bool) -> None:

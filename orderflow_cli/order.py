@@ -37,15 +37,7 @@ def read(api: Api, order_id: UUID) -> dict[str, Any]:
     """Return the order, its timeline, what it waits for, and the tree; `missing` are services that are away."""
     order = _order(api, order_id)
     timeline = api.get(f"/v1/orders/{order_id}/timeline")
-    entries, missing = [], {}
-    for service in SERVICES:
-        answer = api.answer("GET", f"/ops/{service}/stories/{order_id}")
-        if answer.status_code in _AWAY:
-            missing[service] = reason(answer)
-        elif answer.is_success:
-            entries += answer.json()["items"]
-        else:
-            raise CommandError(f"the story of {service}: {reason(answer)}")
+    entries, missing = entries_of(api, order_id)
     return {
         "order": order,
         "timeline": timeline["items"],
@@ -53,6 +45,21 @@ def read(api: Api, order_id: UUID) -> dict[str, Any]:
         "tree": [node.document() for node in story.tree(entries)],
         "missing": missing,
     }
+
+
+def entries_of(api: Api, journey: UUID) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return what all services tell of a journey, and why one tells nothing."""
+    entries: list[dict[str, Any]] = []
+    missing: dict[str, str] = {}
+    for service in SERVICES:
+        answer = api.answer("GET", f"/ops/{service}/stories/{journey}")
+        if answer.status_code in _AWAY:
+            missing[service] = reason(answer)
+        elif answer.is_success:
+            entries += answer.json()["items"]
+        else:
+            raise CommandError(f"the story of {service}: {reason(answer)}")
+    return entries, missing
 
 
 def _order(api: Api, order_id: UUID) -> dict[str, Any]:
@@ -91,7 +98,7 @@ def _text(found: dict[str, Any]) -> str:
         f"{total['amount']} {total['currency']} (minor units)",
     )
     parts = [f"order {order['id']}  {status}{why}  {cost}", f"accepted {began}"]
-    nodes = [_node(each) for each in found["tree"]]
+    nodes = [story.node_of(each) for each in found["tree"]]
     parts += [click.style(line, fg="yellow") if loud else line for line, loud in story.lines(nodes, began)]
     parts += ["", "timeline", *(_event(entry, began) for entry in found["timeline"])]
     parts += [click.style(f"waits for {each}", fg="yellow") for each in found["waits_for"]]
@@ -99,10 +106,6 @@ def _text(found: dict[str, Any]) -> str:
         click.style(f"{service} tells nothing: {why}", fg="red") for service, why in found["missing"].items()
     ]
     return "\n".join(parts)
-
-
-def _node(document: dict[str, Any]) -> story.Node:
-    return story.Node(**{**document, "then": [_node(each) for each in document["then"]]})
 
 
 def _event(entry: dict[str, Any], began: str) -> str:

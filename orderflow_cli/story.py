@@ -33,6 +33,11 @@ class Node:
         return asdict(self)
 
 
+def node_of(document: JSON) -> Node:
+    """Return the node that a document was made of."""
+    return Node(**{**document, "then": [node_of(each) for each in document["then"]]})
+
+
 def tree(entries: Iterable[JSON]) -> list[Node]:
     """Return the roots: the messages that followed from the order's acceptance, or from a cause not told.
 
