@@ -27,6 +27,7 @@ def main() -> int:
     memory.port = options.port
     memory.scale = json.loads(options.scale)
     memory.concurrency = options.concurrency
+    memory.faulty = options.fault_proxy
     state.save(options.data, memory)
     stack = Stack(options.data, memory, seeded=not options.no_seed)
     listener = Listener(options.data, Requests(stack).answer)
@@ -52,6 +53,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scale", default="{}", help="JSON: how many of each")
     parser.add_argument("--concurrency", type=int)
     parser.add_argument("--no-seed", action="store_true")
+    parser.add_argument("--fault-proxy", action="store_true", help="let faults in: see orderflow_cli.chaos")
     parser.add_argument("--attached", action="store_true", help="end when standard input ends")
     return parser.parse_args()
 

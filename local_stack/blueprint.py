@@ -5,10 +5,10 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from local_stack import http
+from local_stack import fault_proxy, http
 from local_stack.access import Access
 from local_stack.errors import StackError
 from local_stack.gateway import basic
@@ -57,17 +57,21 @@ def check_scale(scale: Mapping[str, int]) -> None:
 
 @dataclass
 class Blueprint:
-    """Makes the units of a stack from what it knows of its ports, servers and sizes."""
+    """Makes the units of a stack from what it knows of its ports, servers and sizes.
+
+    `clocks`: processes that are to run with a clock that is so many seconds off, from their next start on.
+    """
 
     data: Path
     state: State
     access: Access
+    clocks: dict[str, float] = field(default_factory=dict)
 
     def unit(self, name: str) -> Unit:
         """Return the unit of this name, not yet started."""
         base = base_of(name)
         service, _, kind = base.partition("-")
-        role = {"executor": "worker", "simulator": "server"}.get(kind, kind) or "flower"
+        role = {"executor": "worker", "simulator": "server", "proxy": "server"}.get(kind, kind) or "flower"
         port = self.state.port_of(name)
         process = Process(
             name=name, argv=[], environment={}, log=self.data / "logs" / f"{name}.log", directory=ROOT
@@ -75,7 +79,7 @@ class Blueprint:
         process.grace_s = 10.0 if role in {"relay", "flower", "server"} else 30.0
 
         def launch() -> None:
-            process.argv = self._command(base, port)
+            process.argv = fault_proxy.off_clock(self._command(base, port), self.clocks.get(name))
             process.environment = self._environment(name, service, base, port)
             process.spawn()
 
@@ -111,6 +115,8 @@ class Blueprint:
             return _python("shared_events.relay")
         if base == "flower":
             return _python("celery", "flower", "--address=127.0.0.1", f"--port={port}", "--url-prefix=flower")
+        if base == fault_proxy.NAME:
+            return _python(fault_proxy.MODULE, *fault_proxy.arguments(self.access, self.state, port))
         store = str(self.data / "provider-simulator.db")
         where = ("--host", "127.0.0.1", "--port", str(port))
         return _python("provider_simulator", *where, "--store", store)
@@ -131,12 +137,12 @@ class Blueprint:
             }
         if service not in SERVICES:
             return environment
-        environment |= self.access.environment(service)
+        environment |= fault_proxy.access_of(service, self.access, self.state).environment(service)
         environment |= {
             "ORDERFLOW_JWT_ISSUER": dev_key.ISSUER,
             "ORDERFLOW_JWT_AUDIENCE": dev_key.AUDIENCE,
             "ORDERFLOW_JWKS_URL": dev_key.jwks_file(self.data).as_uri(),
-            "ORDERFLOW_PROVIDER_URL": f"http://127.0.0.1:{self.state.port_of('provider-simulator')}",
+            "ORDERFLOW_PROVIDER_URL": fault_proxy.provider_url(self.state),
         }
         environment.setdefault("ORDERFLOW_OPEN_REGISTRATION", "true")
         if not base.endswith("-api"):

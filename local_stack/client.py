@@ -30,6 +30,7 @@ class StartOptions:
     concurrency: int | None
     seeded: bool
     attached: bool
+    faulty: bool = False
 
 
 def running(data: Path) -> bool:
@@ -53,6 +54,8 @@ def start(data: Path, options: StartOptions) -> subprocess.Popen[bytes]:
         command.append(f"--concurrency={options.concurrency}")
     if not options.seeded:
         command.append("--no-seed")
+    if options.faulty:
+        command.append("--fault-proxy")
     if options.attached:
         command.append("--attached")
     with (data / "logs" / "supervisor.log").open("ab") as log:

@@ -30,6 +30,7 @@ class Requests:
             "start": self._start,
             "restart": self._restart,
             "resize": self._resize,
+            "clock": self._clock,
         }
         verb = verbs.get(str(request.get("verb")))
         if verb is None:
@@ -57,6 +58,12 @@ class Requests:
     def _restart(self, request: dict[str, Any]) -> dict[str, Any]:
         names = self._resolve(request["names"])
         self.supervisor.restart(names)
+        return {"names": names}
+
+    def _clock(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Set a process's clock off, from its next start on; 0 sets it right."""
+        names = self._resolve([request["name"]])
+        self.stack.blueprint.clocks |= dict.fromkeys(names, float(request["seconds"]))
         return {"names": names}
 
     def _resize(self, request: dict[str, Any]) -> dict[str, Any]:

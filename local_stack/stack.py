@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from local_stack import binaries, blueprint, doors, given, state
+from local_stack import binaries, blueprint, doors, fault_proxy, given, state
 from local_stack.access import Access
 from local_stack.account import reachable, server_account
 from local_stack.blueprint import Blueprint
@@ -50,6 +50,9 @@ class Stack:
             list(pool.map(lambda step: step(), self._preparations(supervisor, access)))
             page.result()
         names = blueprint.names(self.state.scale)
+        if self.state.faulty:
+            fault_proxy.choose_ports(self.state)
+            names = [fault_proxy.NAME, *names]
         supervisor.say(f"starting {len(names)} processes and the gateway")
         for name in names:
             supervisor.add(self.blueprint.unit(name))

@@ -22,7 +22,10 @@ _BELONGINGS = (
 
 @dataclass
 class State:
-    """A stack's memory. `ports` has one for each name that listens."""
+    """A stack's memory. `ports` has one for each name that listens.
+
+    `faulty`: the services reach their servers through the fault proxy.
+    """
 
     port: int = DEFAULT_PORT
     ports: dict[str, int] = field(default_factory=dict)
@@ -32,6 +35,7 @@ class State:
     ops_password_hash: str = ""
     scale: dict[str, int] = field(default_factory=dict)
     concurrency: int | None = None
+    faulty: bool = False
 
     def port_of(self, name: str) -> int:
         """Return the port under this name, chosen at its first use."""

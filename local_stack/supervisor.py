@@ -183,7 +183,7 @@ class Supervisor:
 
 def _waves(units: Mapping[str, Unit]) -> list[list[str]]:
     """Return who ends before whom: the door, then what works, then the servers that it works on."""
-    last = ("postgres", "redis", "rabbitmq", "provider-simulator")
+    last = ("postgres", "redis", "rabbitmq", "provider-simulator", "fault-proxy")
     gateway = [name for name, unit in units.items() if unit.role == "gateway"]
     servers = [name for name in units if name in last]
     others = [name for name in units if name not in gateway and name not in last]

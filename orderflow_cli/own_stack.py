@@ -9,9 +9,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def running_stack(data: Path, say: Callable[[str], None]) -> Iterator[None]:
+def running_stack(data: Path, say: Callable[[str], None], *, faulty: bool = False) -> Iterator[None]:
     """Have a stack in `data`: the one that runs, or one of our own, which is ended whatever happens.
 
+    One of our own has the fault proxy if it is to be `faulty`.
     A signal to end is an exception meanwhile, so that what was stopped is started again, or all is ended.
     """
     from local_stack import client
@@ -21,7 +22,7 @@ def running_stack(data: Path, say: Callable[[str], None]) -> Iterator[None]:
         if client.running(data):
             yield
         else:
-            with _own(data, say):
+            with _own(data, say, faulty=faulty):
                 yield
     finally:
         for number, handler in before.items():
@@ -29,10 +30,11 @@ def running_stack(data: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _own(data: Path, say: Callable[[str], None]) -> Iterator[None]:
+def _own(data: Path, say: Callable[[str], None], *, faulty: bool) -> Iterator[None]:
     from local_stack import client
 
-    child = client.start(data, client.StartOptions(_port(data), {}, None, seeded=False, attached=True))
+    options = client.StartOptions(_port(data), {}, None, seeded=False, attached=True, faulty=faulty)
+    child = client.start(data, options)
     try:
         client.watch_start(data, child, say)
         yield
