@@ -1,16 +1,19 @@
 """Connections to a service's PostgreSQL, bounded in number and in time."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 import sqlalchemy
-from sqlalchemy import Connection, Engine
+from psycopg.abc import PQGen
+from sqlalchemy import Connection, Engine, event
 
 from shared_events.work import UnitOfWork
 
 W = TypeVar("W", bound=UnitOfWork)
+T = TypeVar("T")
 
 LOST = (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, psycopg.Error)
 """What is raised when the database is away, or too slow for the pool; a driver used bare raises its own errors."""
@@ -29,6 +32,29 @@ _OPTIONS = " ".join(
     )
 )
 
+ANSWER_WITHIN_S = 12.0
+"""How long we wait for the server's answer: longer than `statement_timeout`, with which it ends a statement itself.
+
+A server that is frozen, or whose machine hangs with its connections up, ends nothing; nor does TCP notice.
+"""
+
+
+class _Bounded(psycopg.Connection[Any]):
+    """A connection that gives up on a server that does not answer; then it is closed."""
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        """Wait for the server's answer (psycopg does all its waiting here). Raises OperationalError."""
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        until = time.monotonic() + ANSWER_WITHIN_S
+        try:
+            return super().wait(gen, interval, ANSWER_WITHIN_S)
+        except psycopg.OperationalError as error:
+            if time.monotonic() < until:
+                raise
+            self.pgconn.finish()
+            raise psycopg.OperationalError(f"no answer within {ANSWER_WITHIN_S:g} s") from error
+
 
 def engine(url: str, *, pool_size: int, process: str) -> Engine:
     """Return an engine of at most `pool_size` connections, each with time-outs on connecting and on statements.
@@ -36,7 +62,7 @@ def engine(url: str, *, pool_size: int, process: str) -> Engine:
     `process` is shown in `pg_stat_activity`. No connection is made before the first use, so an engine may be
     made before a fork.
     """
-    return sqlalchemy.create_engine(
+    made = sqlalchemy.create_engine(
         sqlalchemy.make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=0,
@@ -51,6 +77,12 @@ def engine(url: str, *, pool_size: int, process: str) -> Engine:
             "tcp_user_timeout": 15_000,
         },
     )
+
+    @event.listens_for(made, "do_connect")
+    def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> _Bounded:
+        return _Bounded.connect(*arguments, **options)
+
+    return made
 
 
 @contextmanager
