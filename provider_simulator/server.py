@@ -9,13 +9,15 @@ import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Annotated, Any
+from ipaddress import ip_address
+from typing import Annotated, Any, NoReturn
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
 from provider_simulator.books import Answer, Books
 from provider_simulator.methods import METHODS, UNKNOWN
+from provider_simulator.weather import Forecast, Kind, Weather
 
 _ENDLESS_S = 30.0
 """How long a lost answer keeps its caller waiting; then the connection is closed without one."""
@@ -62,6 +64,7 @@ class Desk:
     def __init__(self, books: Books, stopping: threading.Event) -> None:
         self._books = books
         self._stopping = stopping
+        self._weather = Weather()
         self._posts: dict[str, Call] = {
             "/authorizations": self._authorize,
             "/captures": lambda key, body: _said(books.capture(key, **_fields(body, Movement))),
@@ -76,15 +79,31 @@ class Desk:
             return HTTPStatus.NOT_FOUND, {"error": "no such path"}
         if not key:
             return HTTPStatus.BAD_REQUEST, {"error": "Idempotency-Key is missing"}
+        storm = self._storm()
+        if storm:
+            return storm
         try:
-            return call(key, body)
+            said = call(key, body)
         except msgspec.MsgspecError as error:
             return HTTPStatus.BAD_REQUEST, {"error": str(error)}
+        if self._weather.now.kind is Kind.TIMEOUTS:
+            self._lose_the_answer()
+        return said
+
+    def forecast(self, body: bytes) -> Said:
+        """Change the weather."""
+        try:
+            self._weather.become(msgspec.json.decode(body, type=Forecast))
+        except msgspec.MsgspecError as error:
+            return HTTPStatus.BAD_REQUEST, {"error": str(error)}
+        return HTTPStatus.OK, {"weather": self._weather.now.kind.value}
 
     def get(self, path: str, query: dict[str, list[str]]) -> Said:
         """Answer a GET."""
         if path in {"/health/live", "/health/ready"}:
             return HTTPStatus.OK, {"status": "ok"}
+        if storm := self._storm():
+            return storm
         if path.startswith("/calls/"):
             answer = self._books.lookup(unquote(path.removeprefix("/calls/")))
             return _said(answer) if answer else (HTTPStatus.NOT_FOUND, {"error": "unknown key"})
@@ -99,10 +118,22 @@ class Desk:
             return HTTPStatus.SERVICE_UNAVAILABLE, {"error": "try again"}
         answer = self._books.authorize(key, **msgspec.structs.asdict(asked), refusal=method.refusal)
         if method.first_answer_lost and answer.first:
-            self._stopping.wait(_ENDLESS_S)
-            raise NoAnswer
+            self._lose_the_answer()
         self._stopping.wait(method.answers_after_s)
         return _said(answer)
+
+    def _storm(self) -> Said | None:
+        """Wait as long as the weather wants; return what it answers by itself."""
+        now = self._weather.now
+        if now.kind is Kind.ERRORS:
+            return HTTPStatus.SERVICE_UNAVAILABLE, {"error": "bad weather"}
+        if now.kind is Kind.SLOW:
+            self._stopping.wait(now.slow_s)
+        return None
+
+    def _lose_the_answer(self) -> NoReturn:
+        self._stopping.wait(_ENDLESS_S)
+        raise NoAnswer
 
     def _records(self, query: dict[str, list[str]]) -> Said:
         try:
@@ -158,6 +189,9 @@ class Connection(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.BAD_REQUEST, {"error": "give a Content-Length of at most 64 KB"})
             return
         body = self.rfile.read(int(length))
+        if self.path == "/weather":
+            self._answer(*self._forecast(body))
+            return
         try:
             self._answer(*self.server.desk.post(self.path, self.headers.get("Idempotency-Key"), body))
         except NoAnswer:
@@ -165,6 +199,12 @@ class Connection(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the library's name
         """Say nothing: the books tell what was asked."""
+
+    def _forecast(self, body: bytes) -> Said:
+        """Let nobody but this machine make the weather: elsewhere a network lies between."""
+        if not ip_address(self.client_address[0]).is_loopback:
+            return HTTPStatus.FORBIDDEN, {"error": "only from this machine"}
+        return self.server.desk.forecast(body)
 
     def _answer(self, status: HTTPStatus, content: Any) -> None:
         body = msgspec.json.encode(content)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 
-from shared_events import inbox, logs
+from shared_events import inbox, logs, metrics
 from shared_events.contract import JOURNEY, Received, UnknownContract
 from shared_events.handlers import Handlers
 from shared_events.work import UnitOfWork
@@ -47,14 +47,15 @@ class Transaction:
         with self.engine.begin() as connection:
             claimed = inbox.claim(connection, [(each.received.envelope, each.number) for each in attempts])
             fresh = [each.received for each in attempts if each.received.envelope.id in claimed]
+            absorbed = metrics.absorbed(len(attempts) - len(fresh))
             if not fresh:
-                return ()
+                return absorbed
             work = self.work(connection)
             work.lock([received.message for received in fresh])
             for received in fresh:
                 self._run(received, work)
             work.complete()
-            return tuple(work.observations)
+            return (*work.observations, *absorbed)
 
     def _run(self, received: Received, work: UnitOfWork) -> None:
         envelope = received.envelope

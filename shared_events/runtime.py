@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import sqlalchemy
 from billiard.exceptions import SoftTimeLimitExceeded
 
-from shared_events import database, retries
+from shared_events import database, metrics, retries
 from shared_events.crash_guard import CrashGuard
 from shared_events.delivery import Delivery, read_delivery
 from shared_events.effect import Attempt, Effect
@@ -110,7 +110,8 @@ class Runtime:
         if not once:
             return ()
         try:
-            return self._effect_twice_if_deadlocked(once)
+            twins = metrics.absorbed(len(attempts) - len(once))  # two copies in one batch
+            return self._effect_twice_if_deadlocked(once) + twins
         except SoftTimeLimitExceeded as error:
             # It is signalled once in a job: here, one by one would go on without a limit.
             errors.update(dict.fromkeys(attempts, error if len(once) == 1 else retries.TooSlowTogether()))

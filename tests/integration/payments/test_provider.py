@@ -11,6 +11,7 @@ from simulator_process import SimulatorProcess
 from payments_svc.provider import Approved, ProviderTimeout, ProviderUnavailable, Refused
 from payments_svc.provider_contract import ProviderContract
 from payments_svc.simulator_provider import SimulatorProvider
+from provider_simulator.server import Connection
 
 
 class TestSimulatorProvider(ProviderContract):
@@ -144,6 +145,56 @@ def test_a_malformed_call_is_answered_with_400_and_charges_nothing(simulator, bo
     )
 
     assert response.status_code == 400
+
+
+def test_under_bad_weather_the_charge_is_made_and_its_answer_never_comes(simulator, provider):
+    order = str(uuid4())
+    make_weather(simulator, "timeouts", seconds=0.2)
+
+    with pytest.raises(ProviderTimeout):
+        authorize(provider, "tok_visa", order)
+
+    assert isinstance(provider.lookup(f"{order}:authorize"), Approved)
+    assert [record.held for record in provider.records(order_id=order)] == [500]
+
+
+def test_under_5xx_nothing_is_charged_and_it_passes_by_itself(simulator, provider):
+    order = str(uuid4())
+    make_weather(simulator, "5xx", seconds=0.5)
+
+    with pytest.raises(ProviderUnavailable):
+        authorize(provider, "tok_visa", order)
+    with pytest.raises(ProviderUnavailable):
+        provider.lookup(f"{order}:authorize")
+    time.sleep(0.5)
+
+    assert provider.lookup(f"{order}:authorize") is None
+    assert isinstance(authorize(provider, "tok_visa", order), Approved)
+
+
+def test_slow_weather_delays_every_answer_until_it_is_fair(simulator, provider):
+    make_weather(simulator, "slow", seconds=30, slow_s=0.4)
+    began = time.monotonic()
+    assert httpx2.get(f"{simulator.url}/calls/none").status_code == 404
+    assert time.monotonic() - began >= 0.4
+
+    make_weather(simulator, "fair")
+    assert isinstance(authorize(provider, "tok_visa", str(uuid4())), Approved)
+
+
+def test_only_this_machine_makes_the_weather_and_only_known_kinds(simulator):
+    assert httpx2.post(f"{simulator.url}/weather", json={"kind": "hail"}).status_code == 400
+    from_elsewhere = Connection.__new__(Connection)
+    from_elsewhere.client_address = ("192.0.2.1", 4711)
+
+    status, _ = from_elsewhere._forecast(b'{"kind": "5xx"}')
+
+    assert status == 403
+
+
+def make_weather(simulator: SimulatorProcess, kind: str, **how: float) -> None:
+    answer = httpx2.post(f"{simulator.url}/weather", json={"kind": kind, **how})
+    assert answer.json() == {"weather": kind}
 
 
 def test_health_is_answered(simulator):
