@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from orders_svc.book import CustomerFact, OrderBook
-from orders_svc.domain import Order, OrderLine
+from orders_svc.domain import Entry, Order, OrderLine
 from orders_svc.saga_engine import Progress, Standing, State
 from shared_events.contract import Message
 from shared_events.contracts.inventory import ProductChanged
@@ -112,6 +112,10 @@ _UPDATE = """
                 %(confirmed_at)s::timestamptz[]) AS new (id, status, reason, detail, saga, confirmed_at)
     WHERE orders.id = new.id
 """
+_INSERT_ENTRIES = """
+    INSERT INTO order_entries (order_id, at, event, detail)
+    SELECT * FROM unnest(%(order_id)s::uuid[], %(at)s::timestamptz[], %(event)s::text[], %(detail)s::text[])
+"""
 _json = msgspec.json.encode
 
 
@@ -159,13 +163,9 @@ class OrdersWork(UnitOfWork, OrderBook):
             self.connection.execute(insert(ORDERS), [_row(order) for order in self._placed])
         if changed:
             self.connection.exec_driver_sql(_UPDATE, _columns(changed))
-        entries = [
-            {"order_id": order.id, "at": entry.at, "event": entry.event, "detail": entry.detail}
-            for order in (*self._placed, *touched)
-            for entry in order.news
-        ]
+        entries = [(order.id, entry) for order in (*self._placed, *touched) for entry in order.news]
         if entries:
-            self.connection.execute(insert(ORDER_ENTRIES), entries)
+            self.connection.exec_driver_sql(_INSERT_ENTRIES, _entry_columns(entries))
         self._write_copies()
         self._placed.clear()
         for order in touched:
@@ -277,4 +277,13 @@ def _columns(changed: Sequence[Order]) -> dict[str, list[str | UUID | datetime |
         "detail": [order.detail for order in changed],
         "saga": [_json(_saved(order.saga)).decode() for order in changed],
         "confirmed_at": [order.confirmed_at for order in changed],
+    }
+
+
+def _entry_columns(entries: Sequence[tuple[UUID, Entry]]) -> dict[str, list[UUID | datetime | str]]:
+    return {
+        "order_id": [order_id for order_id, _ in entries],
+        "at": [entry.at for _, entry in entries],
+        "event": [entry.event for _, entry in entries],
+        "detail": [entry.detail for _, entry in entries],
     }

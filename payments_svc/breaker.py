@@ -26,12 +26,19 @@ _WITHOUT_REDIS_S = 5.0
 logging.getLogger("pybreaker").setLevel(logging.CRITICAL)
 
 
+_SEEN_FOR_S = 0.2
+"""How long a process goes by what it last saw of the breaker: a question to Redis for each call costs more."""
+
+
 class Open(Exception):
     """The breaker is open: the call was not made."""
 
 
 class Breaker:
-    """Counts failures in a row, opens after `fail_max`, and lets a call try again `reset_s` later."""
+    """Counts failures in a row, opens after `fail_max`, and lets a call try again `reset_s` later.
+
+    A success resets the count; while calls succeed only one in `_SEEN_FOR_S` is told to the others.
+    """
 
     def __init__(self, redis_url: str | None, *, fail_max: int = 8, reset_s: float = 5.0) -> None:
         self._reset_s = reset_s
@@ -39,6 +46,9 @@ class Breaker:
         self._redis = _wary(redis_url) if redis_url else None
         self._local = self._around(pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED))
         self._shared: pybreaker.CircuitBreaker | None = None
+        self._seen_at = float("-inf")
+        self._seen = pybreaker.STATE_CLOSED
+        self._told_at = float("-inf")
 
     @property
     def state(self) -> str:
@@ -48,6 +58,8 @@ class Breaker:
     @property
     def open_for_s(self) -> float:
         """How many seconds it will stay open; 0 if a call may be made."""
+        if self.looks_closed:
+            return 0.0
         breaker = self._current()
         if breaker.current_state != pybreaker.STATE_OPEN:
             return 0.0
@@ -56,17 +68,47 @@ class Breaker:
             return 0.0
         return max(0.0, self._reset_s - float((datetime.now(UTC) - opened_at).total_seconds()))
 
+    @property
+    def looks_closed(self) -> bool:
+        """Whether it was closed a moment ago. If not, and it is not open either, one call should try."""
+        if time.monotonic() - self._seen_at > _SEEN_FOR_S:
+            self._seen, self._seen_at = self.state, time.monotonic()
+        return self._seen == pybreaker.STATE_CLOSED
+
     def require_closed(self) -> None:
         """Raise Open unless it is closed (readiness asks)."""
         if self.state != pybreaker.STATE_CLOSED:
             raise Open(f"the circuit breaker is {self.state}")
 
     def call(self, function: Callable[[], T]) -> T:
-        """Call the provider and count how it went. Raises Open, or what `function` raises."""
+        """Call the provider and count how it went. Raises Open, or what `function` raises.
+
+        pybreaker holds a lock while it calls, so it is told of the outcome afterwards: calls run side by side.
+        """
+        if self.open_for_s:
+            raise Open("the circuit breaker is open")
         try:
-            return self._current().call(function)
-        except pybreaker.CircuitBreakerError as error:
-            raise Open(str(error)) from error
+            result = function()
+        except Exception as error:
+            self._tell(error)
+            raise
+        self._tell_success()
+        return result
+
+    def _tell(self, error: Exception) -> None:
+        def fail() -> None:
+            raise error
+
+        self._seen_at = float("-inf")
+        with suppress(pybreaker.CircuitBreakerError, type(error)):
+            self._current().call(fail)
+
+    def _tell_success(self) -> None:
+        if self.looks_closed and time.monotonic() - self._told_at < _SEEN_FOR_S:
+            return
+        self._told_at, self._seen_at = time.monotonic(), float("-inf")
+        with suppress(pybreaker.CircuitBreakerError):
+            self._current().call(lambda: None)
 
     def _current(self) -> pybreaker.CircuitBreaker:
         """Return the shared breaker if Redis answers, else the local one."""

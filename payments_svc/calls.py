@@ -34,6 +34,8 @@ AT_ONCE = 16
 """How many calls one process makes side by side, and so the most that it leases together."""
 GATHER_S = 0.02
 """How long a result waits for others, to be taken in one transaction with them."""
+TRIAL_S = 1.0
+"""How long calls wait while one of them tries whether the provider is well again."""
 
 calls = Handlers("payments")
 
@@ -91,13 +93,12 @@ class Calls:
         """Transaction 1. A message that leads to no call ends here, so it is noted in the inbox here."""
         leased: list[Leased] = []
         ended: list[Attempt] = []
-        open_for_s = self.breaker.open_for_s
+        gate = _Gate(self.breaker)
         with self.engine.begin() as connection:
             work = PaymentsWork(connection)
-            if not open_for_s:
-                work.lock([_due(attempt) for attempt in attempts])
+            work.lock([_due(attempt) for attempt in attempts])
             for attempt in attempts:
-                call, said = _lease_one(_due(attempt), work, open_for_s)
+                call, said = _lease_one(_due(attempt), work, gate)
                 _emit(work, said, attempt)
                 if call is None:
                     ended.append(attempt)
@@ -153,11 +154,26 @@ class Calls:
             work.complete()
 
 
-def _lease_one(due: CallDue, work: PaymentsWork, open_for_s: float) -> tuple[Call | None, list[Output]]:
-    if open_for_s:
-        return None, postpone(due, open_for_s)
+class _Gate:
+    """Lets all calls of a batch pass while the breaker is closed, none while it is open, one to try it."""
+
+    def __init__(self, breaker: Breaker) -> None:
+        self.wait_s = breaker.open_for_s
+        self._is_closed = breaker.looks_closed
+
+    def passed(self) -> None:
+        """Note that a call is made: if it is to try the breaker, the others wait for its outcome."""
+        if not self._is_closed:
+            self.wait_s = TRIAL_S
+
+
+def _lease_one(due: CallDue, work: PaymentsWork, gate: _Gate) -> tuple[Call | None, list[Output]]:
+    if gate.wait_s:
+        return None, postpone(due, gate.wait_s)
     said = call_due(due, work)
     call, work.call = work.call, None
+    if call is not None:
+        gate.passed()
     return call, said
 
 

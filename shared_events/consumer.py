@@ -31,6 +31,8 @@ from shared_events.topology import WorkQueue, bindings
 from shared_events.vitals import VITALS
 
 log = logging.getLogger(__name__)
+_EVENTS_EVERY_S = 0.3
+_EVENTS_AT_ONCE = 200
 _NOT_WANTED = ("Gossip", "DelayedDelivery", "Control")
 
 
@@ -153,6 +155,7 @@ class StrictConsumer(Consumer):  # type: ignore[misc]
     def __init__(self, *arguments: Any, worker_options: dict[str, Any] | None = None, **options: Any) -> None:
         quiet = {**(worker_options or {}), "without_mingle": True, "without_gossip": True}
         super().__init__(*arguments, worker_options=quiet, **options)
+        self._events_are_due = False
 
     def create_task_handler(self, *_: Any) -> Callable[[Any], None]:
         """Return what takes each delivery of this connection."""
@@ -160,6 +163,16 @@ class StrictConsumer(Consumer):  # type: ignore[misc]
         self.task_consumer.channel.auto_decode = False  # bodies stay the bytes that they are
         take: Callable[[Any], None] = self._batches.take
         return take
+
+    def on_send_event_buffered(self) -> None:
+        """Send what Flower is told a few times a second, together (Celery would at each turn of its loop)."""
+        if not self._events_are_due:
+            self._events_are_due = True
+            self.timer.call_after(_EVENTS_EVERY_S, self._send_events)
+
+    def _send_events(self) -> None:
+        self._events_are_due = False
+        self._flush_events()
 
     def on_decode_error(self, message: Any, _error: Exception) -> None:
         """Take what kombu cannot make sense of like everything else (Celery would acknowledge it away)."""
@@ -191,7 +204,7 @@ class _Dispatcher(EventDispatcher):  # type: ignore[misc]
     """Publishes to `celeryev` without declaring it: no service may configure what all share."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+        super().__init__(*arguments, buffer_limit=_EVENTS_AT_ONCE, **options)
         self.exchange.no_declare = True
 
 
