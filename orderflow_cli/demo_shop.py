@@ -29,9 +29,12 @@ class Receipt:
 
 
 class Shop:
-    """Sends a plan's orders to a deployment; several threads may buy at once."""
+    """Sends a plan's orders to a deployment; several threads may buy at once. Each is tried for `patience_s`."""
 
-    def __init__(self, its: Deployment, plan: Plan, ledger: Ledger, operator: Api) -> None:
+    def __init__(
+        self, its: Deployment, plan: Plan, ledger: Ledger, operator: Api, *, patience_s: float = _PATIENCE_S
+    ) -> None:
+        self._patience_s = patience_s
         self._plan = plan
         self._ledger = ledger
         self._operator = operator
@@ -67,8 +70,22 @@ class Shop:
         for buyer in self._buyers:
             buyer.close()
 
+    def is_passing(self, answer: httpx2.Response) -> bool:
+        """Return whether a refusal is one that will not be there for long."""
+        if answer.status_code in _PASSING_STATUS:
+            return True
+        try:
+            kind = str(answer.json().get("type", ""))
+        except ValueError:
+            return False
+        return kind.rpartition("/")[2] in _PASSING_PROBLEMS
+
+    def buyer(self, purchase: Purchase) -> Api:
+        """Return the API as the customer of a purchase sees it."""
+        return self._buyers[purchase.customer]
+
     def _insist(self, purchase: Purchase, key: str) -> httpx2.Response:
-        body, until = self._body(purchase), time.monotonic() + _PATIENCE_S
+        body, until = self._body(purchase), time.monotonic() + self._patience_s
         while True:
             said = ""
             try:
@@ -79,10 +96,12 @@ class Shop:
                 if answer.is_success:
                     return answer
                 said = reason(answer)
-                if not _is_passing(answer):
+                if not self.is_passing(answer):
                     raise CommandError(f"order {purchase.number} was refused: {said}")
             if time.monotonic() > until:
-                raise CommandError(f"order {purchase.number} was not accepted in {_PATIENCE_S:g} s: {said}")
+                raise CommandError(
+                    f"order {purchase.number} was not accepted in {self._patience_s:g} s: {said}"
+                )
             time.sleep(_PAUSE_S)
 
     def _body(self, purchase: Purchase) -> dict[str, Any]:
@@ -97,13 +116,3 @@ class Shop:
             "reference": self._plan.run,
         }  # fmt: skip
         return body | {"customer_id": self._ids[purchase.customer]} if self._as_staff else body
-
-
-def _is_passing(answer: httpx2.Response) -> bool:
-    if answer.status_code in _PASSING_STATUS:
-        return True
-    try:
-        kind = str(answer.json().get("type", ""))
-    except ValueError:
-        return False
-    return kind.rpartition("/")[2] in _PASSING_PROBLEMS

@@ -19,6 +19,7 @@ VERBS = {
     "status": "show every process, server, queue and outbox",
     "logs": "show a process's log",
     "demo": "run a few hundred orders through trouble and check that nothing was lost",
+    "chaos": "run orders while every part of it is broken in turn, and check that nothing was lost",
     "order": "tell the story of one order over all services",
     "check": "check the invariants over stock, money and messages",
     "token": "make a development access token",
