@@ -28,6 +28,7 @@ _OPTIONS = " ".join(
         "lock_timeout=5s",
         "idle_in_transaction_session_timeout=30s",
         "jit=off",
+        "plan_cache_mode=force_generic_plan",  # rows are found by their keys: one plan serves all
         "timezone=UTC",
     )
 )
@@ -56,12 +57,14 @@ class _Bounded(psycopg.Connection[Any]):
             raise psycopg.OperationalError(f"no answer within {ANSWER_WITHIN_S:g} s") from error
 
 
-def engine(url: str, *, pool_size: int, process: str) -> Engine:
+def engine(url: str, *, pool_size: int, process: str, durable: bool = True) -> Engine:
     """Return an engine of at most `pool_size` connections, each with time-outs on connecting and on statements.
 
     `process` is shown in `pg_stat_activity`. No connection is made before the first use, so an engine may be
-    made before a fork.
+    made before a fork. Without `durable` a crash of the server may take back the last commits: only for work
+    that is repeated without harm, and after which nothing is acknowledged.
     """
+    options = _OPTIONS if durable else f"{_OPTIONS} -c synchronous_commit=off"
     made = sqlalchemy.create_engine(
         sqlalchemy.make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
@@ -69,7 +72,7 @@ def engine(url: str, *, pool_size: int, process: str) -> Engine:
         pool_timeout=3,
         connect_args={
             "connect_timeout": 3,
-            "options": _OPTIONS,
+            "options": options,
             "application_name": process,
             "keepalives_idle": 10,
             "keepalives_interval": 3,

@@ -32,18 +32,20 @@ SLEEP_S = 0.5
 """A sleeping relay looks up at least this often, should a notification have been missed."""
 
 # `= ANY(ARRAY(…))`, not `IN (…)`: a join, planned while the table was empty, would walk all of it for each row.
-_LEASE = f"""
+_DELETE = """
+    DELETE FROM outbox
+    WHERE id = ANY(ARRAY(SELECT id FROM outbox WHERE id = ANY(%(ids)s::uuid[]) FOR UPDATE SKIP LOCKED))
+"""
+_TURN = f"""
+    WITH settled AS ({_DELETE})
     UPDATE outbox SET leased_until = now() + interval '{LEASE_S} seconds'
     WHERE id = ANY(ARRAY(
         SELECT id FROM outbox
         WHERE available_at <= now() AND (leased_until IS NULL OR leased_until < now())
+          AND id <> ALL(%(ids)s::uuid[])
         ORDER BY available_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED))
     RETURNING id, type, subject, correlation_id, causation_id, exchange, routing_key, body, headers, leased_until
 """  # noqa: S608  constants
-_DELETE = """
-    DELETE FROM outbox
-    WHERE id = ANY(ARRAY(SELECT id FROM outbox WHERE id = ANY(%(ids)s) FOR UPDATE SKIP LOCKED))
-"""
 _GIVE_BACK = """
     UPDATE outbox SET leased_until = NULL WHERE id = ANY(%(ids)s) AND leased_until = %(lease)s
 """
@@ -55,7 +57,10 @@ _ASLEEP = "UPDATE relay_state SET asleep = %(asleep)s WHERE asleep <> %(asleep)s
 
 
 class Relay:
-    """One service's relay."""
+    """One service's relay.
+
+    Its engine need not be durable: a commit of its own that a crash loses only lets it publish some rows again.
+    """
 
     def __init__(self, service: str, engine: Engine, publisher: Publisher) -> None:
         self._service = service
@@ -98,20 +103,11 @@ class Relay:
         return len(rows)
 
     def _lease(self) -> Sequence[Row[Any]]:
-        """Delete what the last turn published and lease the next rows, in one transaction.
-
-        Losing this commit in a crash only publishes some rows again, so it does not wait for the disk.
-        """
-        with self._engine.begin() as connection:
-            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-            self._delete_settled(connection)
-            rows = connection.exec_driver_sql(_LEASE).all()
+        """Delete what the last turn published and lease the next rows, in one statement."""
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            rows = connection.exec_driver_sql(_TURN, {"ids": self._settled}).all()
         self._settled.clear()
         return rows
-
-    def _delete_settled(self, connection: Connection) -> None:
-        if self._settled:
-            connection.exec_driver_sql(_DELETE, {"ids": self._settled})
 
     def _settle(self, rows: Sequence[Row[Any]], outcome: Outcome) -> None:
         """Note what is done with. What nobody can receive becomes a dead letter, unless it is a fact."""

@@ -26,7 +26,8 @@ def run() -> None:
     database_url, broker_url = environment.load_or_exit(_servers)
     service = user_of(broker_url)
     environment.load_or_exit(lambda: logs.configure(f"{service}-relay"))
-    engine = database.engine(database_url, pool_size=5, process=f"{service}-relay")
+    engine = database.engine(database_url, pool_size=4, process=f"{service}-relay")
+    quick = database.engine(database_url, pool_size=1, process=f"{service}-relay", durable=False)
     queue = work_queue(service)
     REGISTRY.register(DatabaseGauges(engine))
     REGISTRY.register(
@@ -41,7 +42,7 @@ def run() -> None:
     ]
     VITALS.ready = True
     with Publisher(broker_url) as publisher:
-        Relay(service, engine, publisher).run(stop)
+        Relay(service, quick, publisher).run(stop)
     VITALS.ready = False
     for thread in threads:
         thread.join(timeout=5)
