@@ -3,10 +3,12 @@
 from flask import Flask
 
 from inventory_svc.api import blp
+from inventory_svc.healing import heal
 from inventory_svc.settings import Settings
 from inventory_svc.tables import MIGRATION_HEAD
 from shared_events import database, environment, logs
 from shared_http.application import create_api
+from shared_http.healing import healing_route
 from shared_http.ops import ops_routes
 
 
@@ -19,6 +21,6 @@ def create_app() -> Flask:
         "inventory",
         settings=its,
         engine=engine,
-        blueprints=[blp, ops_routes("inventory")],
+        blueprints=[blp, ops_routes("inventory"), healing_route("inventory", heal)],
         migration_head=MIGRATION_HEAD,
     )

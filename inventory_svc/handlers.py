@@ -63,10 +63,7 @@ def commit_stock(command: CommitStock, work: Shelves) -> list[Output]:
 @handlers.on(HoldElapsed)
 def hold_elapsed(timer: HoldElapsed, work: Shelves) -> list[Output]:
     """Ask Orders whether the goods are still needed, again and again until it answers."""
-    if not work.holds(timer.order_id):
-        return []
-    overdue = ReservationOverdue(order_id=timer.order_id)
-    return [overdue, *_hold_anew(timer.order_id, ASK_AGAIN_S)]
+    return question(timer.order_id) if work.holds(timer.order_id) else []
 
 
 @handlers.on(KeepReservation)
@@ -87,6 +84,11 @@ def send_catalogue(command: CatalogueSnapshotRequested, work: Shelves) -> list[M
 def continue_catalogue(timer: SnapshotDue, work: Shelves) -> list[Message]:
     """Send the next products again."""
     return _products_after(timer.after_sku, work)
+
+
+def question(order_id: UUID) -> list[Output]:
+    """Return what asks Orders about goods that are held, and asks again if no answer comes."""
+    return [ReservationOverdue(order_id=order_id), *_hold_anew(order_id, ASK_AGAIN_S)]
 
 
 def _committed_or_not(reservation: Reservation) -> Message:

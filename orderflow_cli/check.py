@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from orderflow_cli.client import Api, Deployment, deployment
+from orderflow_cli.heal import Healed, heal
 from orderflow_cli.invariants.judge import Contradiction, Patience, Report, judge
 from orderflow_cli.invariants.rules import GROUPS
 from orderflow_cli.options import data_option, json_option
@@ -22,20 +23,60 @@ _LONGEST_WINDOW_S = 10.0
     help="Wait up to S seconds until nothing is settling.",
 )  # fmt: skip
 @click.option("--at-rest", is_flag=True, help="Demand that nothing is settling either.")
+@click.option(
+    "--heal", "heals", is_flag=True, help="Have what got lost asked for again, and check once more."
+)
+@click.option("--reason", "why", default="check --heal", help="With --heal: why, for the record.")
+@click.option("--dry-run", is_flag=True, help="With --heal: only say what would be done.")
 @json_option
 @data_option
-def command(only: str | None, settle_s: float, at_rest: bool, as_json: bool, data: Path) -> None:
+def command(
+    only: str | None,
+    settle_s: float,
+    at_rest: bool,
+    heals: bool,
+    why: str,
+    dry_run: bool,
+    as_json: bool,
+    data: Path,
+) -> None:
     """Check the invariants; the status is 1 if one is broken.
 
     What differs between two services is broken only if it is still there ten seconds later with nothing on its
     way that will resolve it. Until then it is settling, and the report says what it waits for.
+
+    `--heal` has the services repeat, for the orders that the check names, what is safe to repeat.
     """
-    its = deployment(data)
+    if dry_run and not heals:
+        raise click.UsageError("--dry-run goes with --heal")
+    its, healed = deployment(data), None
     with its.api() as api:
-        report = examine(its, api, only=only, settle_s=settle_s)
-    click.echo(json.dumps(report.document(), indent=1) if as_json else text(report))
+        report = examine(its, api, only=only, settle_s=0.0 if heals else settle_s)
+        if heals:
+            healed = heal(api, report, why=why, dry_run=dry_run)
+        if healed and not dry_run:
+            report = examine(its, api, only=only, settle_s=settle_s)
+    click.echo(_json(report, healed) if as_json else text(report) + _told(healed, dry_run=dry_run))
     if report.broken or (at_rest and report.settling):
         raise SystemExit(1)
+
+
+def _json(report: Report, healed: list[Healed] | None) -> str:
+    document = report.document()
+    if healed is not None:
+        document["healed"] = [each.document() for each in healed]
+    return json.dumps(document, indent=1)
+
+
+def _told(healed: list[Healed] | None, *, dry_run: bool) -> str:
+    """Say what was healed."""
+    if healed is None:
+        return ""
+    lines = ["", "", "would be healed:" if dry_run else "healed:"]
+    lines += [f"  {each.service}: order {each.order_id}: {each.did}" for each in healed[:_SHOWN]]
+    if len(healed) > _SHOWN:
+        lines.append(f"  and {len(healed) - _SHOWN} more (--json shows all)")
+    return "\n".join(lines if healed else ["", "", "nothing to heal"])
 
 
 def examine(its: Deployment, api: Api, *, only: str | None = None, settle_s: float = 0.0) -> Report:

@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,11 +13,14 @@ import click
 from orderflow_cli import story
 from orderflow_cli.client import Api, deployment, reason
 from orderflow_cli.errors import CommandError
+from orderflow_cli.invariants.sources import consumers
 from orderflow_cli.names import SERVICES
 from orderflow_cli.options import data_option, json_option
+from orderflow_cli.waiting import Wait
 
 _FINAL = {"completed", "cancelled"}
 _POLL_S = 0.5
+_OVERDUE_S = 2.0
 _AWAY = {502, 503, 504}
 
 
@@ -26,25 +31,56 @@ _AWAY = {502, 503, 504}
 @data_option
 def command(order_id: UUID, follow: bool, as_json: bool, data: Path) -> None:
     """Tell the story of an order as a tree: every message, who handled it, how long it waited and for whom."""
-    with deployment(data).api() as api:
+    its = deployment(data)
+    with its.api() as api:
         if follow:
             _follow(api, order_id, quiet=as_json)
-        found = read(api, order_id)
+        found = read(api, order_id, consumers(its))
     click.echo(json.dumps(found, indent=1) if as_json else _text(found))
 
 
-def read(api: Api, order_id: UUID) -> dict[str, Any]:
-    """Return the order, its timeline, what it waits for, and the tree; `missing` are services that are away."""
+def read(api: Api, order_id: UUID, queues: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Return the order, its timeline, what it waits for, and the tree; `missing` are services that are away.
+
+    `queues` are the consumers of each, if that is known.
+    """
     order = _order(api, order_id)
     timeline = api.get(f"/v1/orders/{order_id}/timeline")
     entries, missing = entries_of(api, order_id)
     return {
         "order": order,
         "timeline": timeline["items"],
-        "waits_for": timeline["waits_for"],
+        "waits_for": [*(_words(each, queues) for each in timeline["waiting"]), *_ahead(entries)]
+        if timeline["waiting"]
+        else [],
         "tree": [node.document() for node in story.tree(entries)],
         "missing": missing,
     }
+
+
+def _words(wait: Mapping[str, Any], queues: Mapping[str, int] | None) -> str:
+    """Say whose answer is waited for."""
+    now = _now()
+    until = {
+        name: story.seconds_between(now, wait[name]) for name in ("again_at", "given_up_at") if wait[name]
+    }
+    since_s = story.seconds_between(wait["since"], now)
+    return Wait(
+        wait["command"], since_s, until.get("again_at"), until.get("given_up_at"), wait["in_doubt"]
+    ).words(queues)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def _ahead(entries: list[dict[str, Any]]) -> Iterator[str]:
+    """Say what an order waits for besides: dead letters of its messages, and messages that have not left."""
+    for entry in entries:
+        if entry["state"] == "open":
+            yield f"a dead letter of {entry['service']}: {entry['type'] or 'unreadable'}"
+        elif entry["state"] == "waiting" and story.seconds_between(entry["sent_at"], _now()) > _OVERDUE_S:
+            yield f"{entry['type']} to leave {entry['service']}"
 
 
 def entries_of(api: Api, journey: UUID) -> tuple[list[dict[str, Any]], dict[str, str]]:

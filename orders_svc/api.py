@@ -148,9 +148,11 @@ def list_orders(wanted: dict[str, Any]) -> Any:
 def get_timeline(order_id: UUID) -> Any:
     """Show what happened to an order, and what it waits for."""
     row = _visible(order_id)
+    order = order_of(row)
     with current_edge().engine.connect() as connection:
         entries = queries.timeline(connection, order_id)
-    return {"items": entries, "waits_for": order_of(row).waits_for(_checkout())}
+        waiting = queries.waits(connection, order, _checkout(), entries)
+    return {"items": entries, "waits_for": order.waits_for(_checkout()), "waiting": waiting}
 
 
 @blp.route("/v1/orders/<uuid:order_id>/cancellation", methods=["POST"], access=requires(CUSTOMER, STAFF))

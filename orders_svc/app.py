@@ -4,6 +4,7 @@ from flask import Flask
 
 from orders_svc.api import blp
 from orders_svc.gauges import OpenOrders
+from orders_svc.healing import healer
 from orders_svc.intake import BackPressure
 from orders_svc.saga import checkout
 from orders_svc.settings import Settings
@@ -11,6 +12,7 @@ from orders_svc.tables import MIGRATION_HEAD
 from shared_events import database, environment, logs
 from shared_http import metrics
 from shared_http.application import create_api
+from shared_http.healing import healing_route
 from shared_http.ops import ops_routes
 from shared_http.settings import HttpSettings
 
@@ -20,15 +22,16 @@ def create_app() -> Flask:
     environment.load_or_exit(lambda: logs.configure("orders-api"))
     http, settings = environment.load_or_exit(lambda: (HttpSettings.load(), Settings.load()))
     engine = database.engine(http.servers.database_url, pool_size=http.request_threads, process="orders-api")
+    saga = checkout(settings.deadlines)
     metrics.add_collector(OpenOrders(engine))
     return create_api(
         "orders",
         settings=http,
         engine=engine,
-        blueprints=[blp, ops_routes("orders")],
+        blueprints=[blp, ops_routes("orders"), healing_route("orders", healer(saga))],
         migration_head=MIGRATION_HEAD,
         config={
-            "CHECKOUT": checkout(settings.deadlines),
+            "CHECKOUT": saga,
             "BACK_PRESSURE": BackPressure(settings.max_outbox_rows),
         },
     )

@@ -1,6 +1,7 @@
 """What an order is and how it may change. Pure: the standard library and the contracts only."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,11 @@ STOCK, PAYMENT, COMMIT, CAPTURE = "stock", "payment", "commit", "capture"
 OUT_OF_STOCK, PAYMENT_DECLINED, PAYMENT_IN_DOUBT = "out_of_stock", "payment_declined", "payment_in_doubt"
 EXPIRED, CUSTOMER_SUSPENDED = "expired", "customer_suspended"
 BY_CUSTOMER, BY_STAFF = "by_customer", "by_staff"
+
+HEALED = "healed"
+"""The timeline's word for an operator's asking again."""
+REPEATED = re.compile(rf"^(swept|{HEALED})$| timed out$| in doubt$")
+"""Entries of the timeline that are no progress."""
 
 _WAITS = {
     STOCK: "Inventory to reserve the stock",
@@ -139,6 +145,18 @@ class Order:
             return ()
         self._note(now, "swept", "; ".join(self.waits_for(checkout)))
         return self._turn(checkout, now, checkout.nudged(self.saga, self, now))
+
+    def heal(
+        self, checkout: "Engine[Order]", by: str, reason: str, timed: Collection[str], now: datetime
+    ) -> tuple[Output, ...]:
+        """Repeat, for an operator, what is waited for or undone; no clock is moved. Nothing if it is completed.
+
+        `timed` are the steps for which a timer waits.
+        """
+        if self.status == COMPLETED:
+            return ()
+        self._note(now, HEALED, f"by {by}: {reason}".rstrip(": "))
+        return checkout.asked_again(self.saga, self, now, timed)
 
     def waits_for(self, checkout: "Engine[Order]") -> list[str]:
         """Say in words what the order waits for; nothing if it is final."""

@@ -6,8 +6,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, select
 
-from orders_svc.domain import Order
+from orders_svc.domain import REPEATED, Order
+from orders_svc.saga_engine import Engine
 from orders_svc.tables import ORDER_ENTRIES, ORDERS
+from shared_events.contract import contract_of
+from shared_events.tables import OUTBOX
 from shared_http.paging import Page, fetch_page
 
 
@@ -39,6 +42,41 @@ def timeline(connection: Connection, order_id: UUID) -> list[dict[str, Any]]:
         select(table.at, table.event, table.detail).where(table.order_id == order_id).order_by(table.id)
     )
     return [row._asdict() for row in rows]
+
+
+def waits(
+    connection: Connection, order: Order, checkout: Engine[Order], entries: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return whose answers an order waits for, since when, and what the clock will do about it.
+
+    `again_at` is when it is asked for again, `given_up_at` when silence ends the order: only before it is confirmed.
+    """
+    steps = checkout.waits_for(order.saga)
+    keys = {step: checkout.saga.key(order, step) for step in steps}
+    timers = {
+        row.timer_key: row.available_at
+        for row in connection.execute(
+            select(OUTBOX.c.timer_key, OUTBOX.c.available_at).where(OUTBOX.c.timer_key.in_(keys.values()))
+        )
+    }
+    since = max(
+        (each["at"] for each in entries if not REPEATED.search(each["event"])), default=order.created_at
+    )
+    found = []
+    for step in steps:
+        command = contract_of(checkout.outstanding(order.saga, step, order)).type
+        again_at, given_up_at = checkout.clock(order.saga, step, timers.get(keys[step]))
+        found.append(
+            {
+                "service": command.partition(".")[0],
+                "command": command,
+                "since": since,
+                "again_at": again_at,
+                "given_up_at": given_up_at,
+                "in_doubt": step in order.saga.doubted,
+            }
+        )
+    return found
 
 
 def shown(row: Row[Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ is success). Before the pivot, silence and refusal undo. After it, steps are rep
 explicit refusal or a cancellation undoes. Undos are repeated without limit and wait for nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -174,6 +174,43 @@ class Engine(Generic[T]):
             state, more = send(state, step, subject, now, attempt)
             outputs += more
         return state, outputs
+
+    def asked_again(
+        self, state: State, subject: T, now: datetime, timed: Collection[str]
+    ) -> tuple[Output, ...]:
+        """Repeat what is waited for, without moving any clock; only a step that is not `timed` gets a timer.
+
+        When all is undone, the undos are repeated: whatever is still held is then let go.
+        """
+        if self.is_undone(state):
+            undone = (self.saga.step(name) for name in state.steps if state.standing(name) is Standing.UNDONE)
+            return tuple(step.undo(subject) for step in undone if step.undo)
+        outputs: tuple[Output, ...] = ()
+        for name in self.waits_for(state):
+            step, attempt = self.saga.step(name), state.steps[name].attempt
+            outputs += (self.outstanding(state, name, subject),)
+            if name not in timed:
+                outputs += (self._timer(step, attempt, subject, now, undoing=state.undoing),)
+        return outputs
+
+    def outstanding(self, state: State, name: str, subject: T) -> Command:
+        """Return the command whose reply a step waits for: its own, or its undo."""
+        step = self.saga.step(name)
+        return step.undo(subject) if state.undoing and step.undo else step.send(subject)
+
+    def clock(
+        self, state: State, name: str, timer_at: datetime | None
+    ) -> tuple[datetime | None, datetime | None]:
+        """Return when a step that is waited for is asked again, and when it is given up, by its timer's time.
+
+        Undos, and steps after the pivot, are never given up.
+        """
+        step = self.saga.step(name)
+        if timer_at is None or state.undoing or not self._is_before_pivot(step):
+            return timer_at, None
+        if state.steps[name].attempt > 1:
+            return None, timer_at
+        return timer_at, timer_at + timedelta(seconds=step.within_s / 2)
 
     def abandon(self, state: State, subject: T, now: datetime) -> Turn:
         """Undo, last step first, every step that was begun and not refused."""

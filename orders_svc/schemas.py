@@ -90,8 +90,20 @@ class TimelineEntrySchema(Schema):
     detail = fields.String(required=True)
 
 
+class WaitSchema(Schema):
+    """An answer that an order waits for: whose, to what, since when, and what the clock will do about it."""
+
+    service = fields.String(required=True)
+    command = fields.String(required=True)
+    since = fields.DateTime(required=True)
+    again_at = fields.DateTime(required=True, allow_none=True)
+    given_up_at = fields.DateTime(required=True, allow_none=True)
+    in_doubt = fields.Boolean(required=True)
+
+
 class TimelineSchema(Schema):
     """An order's timeline, oldest first, and what it waits for now."""
 
     items = fields.List(fields.Nested(TimelineEntrySchema()), required=True)
     waits_for = fields.List(fields.String(), required=True)
+    waiting = fields.List(fields.Nested(WaitSchema()), required=True)

@@ -4,10 +4,12 @@ from flask import Flask
 
 from payments_svc.api import blp
 from payments_svc.breaker import Breaker
+from payments_svc.healing import heal
 from payments_svc.settings import payment_provider
 from payments_svc.tables import MIGRATION_HEAD
 from shared_events import database, environment, logs
 from shared_http.application import create_api
+from shared_http.healing import healing_route
 from shared_http.health import Check
 from shared_http.ops import ops_routes
 from shared_http.settings import HttpSettings
@@ -25,7 +27,7 @@ def create_app() -> Flask:
         "payments",
         settings=http,
         engine=engine,
-        blueprints=[blp, ops_routes("payments")],
+        blueprints=[blp, ops_routes("payments"), healing_route("payments", heal)],
         migration_head=MIGRATION_HEAD,
         checks=[
             Check("provider", lambda: provider.lookup("readiness")),

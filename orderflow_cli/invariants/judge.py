@@ -13,12 +13,13 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Contradiction:
-    """A finding and the invariant that it contradicts."""
+    """A finding and the invariant that it contradicts; `order_id` if it is about an order that may be healed."""
 
     invariant: str
     about: str
     wrong: str
     waits_for: str = ""
+    order_id: str | None = None
 
 
 @dataclass
@@ -56,7 +57,8 @@ class _Doubts:
         before, self.since, self.open = self.since, {}, {}
         for invariant, finding in found:
             key = (invariant.name, finding.about, finding.wrong)
-            seen = Contradiction(*key, waits_for=finding.waits_for)
+            order_id = str(finding.order_id) if finding.order_id and not finding.is_on_its_way else None
+            seen = Contradiction(*key, waits_for=finding.waits_for, order_id=order_id)
             if invariant.strict:
                 self.strict[key] = seen
             else:

@@ -105,10 +105,29 @@ def _expected(payment: Payment | None) -> tuple[int, int, int]:
     return payment.amount if holds else 0, payment.captured, payment.refunded
 
 
+@between("money", "payments")
+def open_calls_move_on(reading: Reading) -> Iterator[Finding]:
+    """A call that is wanted is made, asked about or timed within minutes, unless the executors have been away."""
+    query = """
+        SELECT order_id, operation,
+               updated_at < now() - interval '15 minutes'
+               AND EXISTS (SELECT FROM inbox WHERE handled_at > now() - interval '3 minutes'
+                           AND type = 'payments.call_due') AS lost
+        FROM intents
+        WHERE status IN ('waiting', 'leased', 'in_doubt') AND updated_at < now() - interval '1 minute'
+          AND NOT EXISTS (SELECT FROM outbox WHERE timer_key = 'call:' || intents.id)
+    """
+    for row in reading.rows("payments", query):
+        waits_for = "" if row.lost else "payments-executor"
+        wrong = f"{row.operation} is wanted, and nothing happens to it"
+        yield Finding(str(row.order_id), wrong, row.order_id, waits_for)
+
+
 RULES = (
     authorized_once,
     payments_agree_with_their_intents,
     payments_ask_what_orders_cost,
     money_kept_equals_value_delivered,
     payments_equal_the_providers_record,
+    open_calls_move_on,
 )

@@ -1,10 +1,12 @@
 """Invariants over orders."""
 
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 from orderflow_cli.invariants.reading import Reading
 from orderflow_cli.invariants.rules import Finding, between, within
+from orderflow_cli.waiting import COMMANDS, Wait, clock
 
 _NOTHING_HELD = {None, "released", "rejected"}
 _NOTHING_KEPT = {None, "declined", "voided", "refunded"}
@@ -93,27 +95,42 @@ def open_orders_move_on(reading: Reading) -> Iterator[Finding]:
     An order that waits for nothing is taken up by the sweeper after 15 minutes: twice that is too long,
     unless Orders' workers have been away.
     """
-    query = """
-        SELECT id, status, updated_at < now() - interval '30 minutes' AS idle,
-               created_at < now() - make_interval(secs => %(final_after_s)s) AS late,
-               (SELECT min(available_at) FROM outbox WHERE correlation_id = orders.id) AS timer,
-               (SELECT string_agg(step.key, ', ') FROM jsonb_each(saga -> 'steps') AS step
-                WHERE step.value ->> 0
-                      = CASE WHEN (saga ->> 'undoing')::boolean THEN 'undoing' ELSE 'sent' END) AS steps,
-               EXISTS (SELECT FROM inbox WHERE handled_at > now() - interval '3 minutes') AS at_work
-        FROM orders WHERE status NOT IN ('completed', 'cancelled')
-    """
-    for row in reading.rows("orders", query, final_after_s=reading.sources.final_after_s):
+    for row in reading.rows("orders", _OPEN, final_after_s=reading.sources.final_after_s):
         wrong = f"{row.status}{', past its deadline' if row.late else ''}"
-        undo = "the undo of " if row.status == "cancelling" else ""
-        waits_for = f"{undo}{row.steps}" if row.steps else ""
-        if not row.at_work and row.timer is None:
+        waits_for = "; and ".join(wait.words(reading.consumers) for wait in _waits(row))
+        if not row.at_work and not row.timers:
             waits_for = f"Orders' workers, which are silent, for {waits_for}"
-        elif row.timer is None and row.idle:
+        elif not row.timers and row.idle:
             wrong, waits_for = f"{wrong}, and nothing happens to it", ""
         elif row.late and row.status in {"pending", "reserved"}:
             waits_for = ""  # it should have been given up, unless a message is on its way
         yield Finding(str(row.id), wrong, row.id, waits_for)
+
+
+# A timer as [seconds until it is due, seconds that it waits in all], by its step.
+_OPEN = """
+    SELECT id, status, saga, updated_at < now() - interval '30 minutes' AS idle,
+           created_at < now() - make_interval(secs => %(final_after_s)s) AS late,
+           (SELECT jsonb_object_agg(split_part(timer_key, ':', 2), jsonb_build_array(
+                       extract(epoch FROM available_at - now()), extract(epoch FROM available_at - created_at)))
+            FROM outbox WHERE correlation_id = orders.id AND timer_key IS NOT NULL) AS timers,
+           extract(epoch FROM now() - coalesce(
+               (SELECT max(at) FROM order_entries WHERE order_id = orders.id
+                AND event !~ '^(swept|healed)$| timed out$| in doubt$'), created_at))::float8 AS since_s,
+           EXISTS (SELECT FROM inbox WHERE handled_at > now() - interval '3 minutes') AS at_work
+    FROM orders WHERE status NOT IN ('completed', 'cancelled')
+"""
+
+
+def _waits(row: Any) -> Iterator[Wait]:
+    """Yield the answers that an open order waits for."""
+    undoing = row.saga["undoing"]
+    for step, (standing, attempt) in row.saga["steps"].items():
+        if standing == ("undoing" if undoing else "sent"):
+            due_s, pause_s = (row.timers or {}).get(step, (None, 0.0))
+            again_s, given_up_s = clock(step, attempt, due_s, pause_s, undoing=undoing)
+            in_doubt = step in row.saga["doubted"]
+            yield Wait(COMMANDS[step, undoing], row.since_s, again_s, given_up_s, in_doubt)
 
 
 RULES = (

@@ -14,7 +14,7 @@ from psycopg.rows import RowFactory, args_row, namedtuple_row
 from orderflow_cli.accepted import Accepted
 from orderflow_cli.errors import CommandError
 from orderflow_cli.invariants import views
-from orderflow_cli.invariants.views import Charge, Goods, Order, Payment
+from orderflow_cli.invariants.views import Ahead, Charge, Goods, Order, Payment
 from orderflow_cli.names import SERVICES
 
 
@@ -23,7 +23,8 @@ class Sources:
     """Where a reading comes from. What is None cannot be read here, and its invariants are left out.
 
     `provider_records` returns the provider's own books; `dead_letter_queues` how much lies in each
-    `<service>.dead`, or None while RabbitMQ is away. `final_after_s` is the sum of the saga's deadlines.
+    `<service>.dead`, and `consumers` how many consumers each queue has, or None while RabbitMQ is away.
+    `final_after_s` is the sum of the saga's deadlines.
     """
 
     audit_urls: Mapping[str, str]
@@ -31,6 +32,7 @@ class Sources:
     provider_records: Callable[[], list[dict[str, Any]]] | None = None
     dead_letter_queues: Callable[[], dict[str, int] | None] | None = None
     final_after_s: float = 93_600.0
+    consumers: Callable[[], dict[str, int] | None] | None = None
 
 
 class Snapshot:
@@ -120,18 +122,24 @@ class Reading:
         """How many messages lie in each dead-letter queue; None if nobody could tell."""
         return self.sources.dead_letter_queues() if self.sources.dead_letter_queues else None
 
+    @cached_property
+    def consumers(self) -> dict[str, int]:
+        """How many consumers each queue has; nothing if nobody could tell."""
+        return (self.sources.consumers() if self.sources.consumers else None) or {}
+
     @property
     def broker_is_away(self) -> bool:
         """Whether RabbitMQ was asked and did not answer."""
         return self.sources.dead_letter_queues is not None and self.dead_letter_queues is None
 
-    def explain(self, order_ids: Iterable[UUID]) -> dict[UUID, str]:
-        """Say what these orders still wait for: a message or timer to leave, or a dead letter to be replayed."""
+    def explain(self, order_ids: Iterable[UUID]) -> dict[UUID, Ahead]:
+        """Say what is on its way for these orders: a message or timer to leave, or a dead letter to be replayed."""
         wanted = list(order_ids)
-        found: dict[UUID, str] = {}
+        found: dict[UUID, Ahead] = {}
         for service in self._snapshots if wanted else ():
             for row in self.rows(service, views.WAITING, ids=wanted):
-                found.setdefault(row.order_id, f"{service}: {row.waits_for}")
+                ahead = Ahead(row.place, f"{service}: {row.waits_for}")
+                found[row.order_id] = min(found.get(row.order_id, ahead), ahead)
         return found
 
 

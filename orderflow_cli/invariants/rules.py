@@ -16,13 +16,15 @@ class Finding:
     """A contradiction: what it is about (an order, a SKU, a row) and what is wrong with it.
 
     `wrong` names no ages, so that the same contradiction reads the same a second time. `waits_for` is given
-    if the rule itself knows what will resolve it; `order_id` lets others look for a message that will.
+    if the rule itself knows what will resolve it; `order_id` lets others look for a message that will, and
+    `is_on_its_way` says that one was found, or a dead letter, so that there is nothing to repeat.
     """
 
     about: str
     wrong: str
     order_id: UUID | None = None
     waits_for: str = ""
+    is_on_its_way: bool = False
 
 
 @dataclass(frozen=True)

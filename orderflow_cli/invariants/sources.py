@@ -31,6 +31,7 @@ def sources_of(deployment: Deployment, api: Api) -> Sources:
         provider_records=lambda: api.items(_RECORDS, limit=_PAGE),
         dead_letter_queues=(lambda: _dead_letter_queues(deployment)) if deployment.is_local else None,
         final_after_s=sum(deadlines()),
+        consumers=lambda: consumers(deployment),
     )
 
 
@@ -69,16 +70,28 @@ def _audit_urls(deployment: Deployment) -> Mapping[str, str]:
     return {service: access.audit_url(service) for service in SERVICES}
 
 
+def consumers(deployment: Deployment) -> dict[str, int] | None:
+    """Return how many consumers each queue has; None if nobody can tell: only a local stack lets us look."""
+    return _of_queues(deployment, "consumers") if deployment.is_local else None
+
+
 def _dead_letter_queues(deployment: Deployment) -> dict[str, int] | None:
+    depths = _of_queues(deployment, "messages")
+    if depths is None:
+        return None
+    return {name: count for name, count in depths.items() if name.endswith(".dead")}
+
+
+def _of_queues(deployment: Deployment, column: str) -> dict[str, int] | None:
     """Ask RabbitMQ's management API; None while it is away."""
     from local_stack import client, http
 
     url = client.access(deployment.data).management_url("flower")
-    answer = http.get(f"{url}/api/queues/orderflow?columns=name,messages", seconds=5)
+    answer = http.get(f"{url}/api/queues/orderflow?columns=name,{column}", seconds=5)
     if answer is None or answer.status != 200:
         return None
     queues: list[dict[str, Any]] = json.loads(answer.body)
-    return {each["name"]: each.get("messages", 0) for each in queues if each["name"].endswith(".dead")}
+    return {each["name"]: each.get(column, 0) for each in queues}
 
 
 def _seconds(name: str, usual: float) -> float:

@@ -81,17 +81,30 @@ PAYMENTS = """
            ON back.payment_id = payments.id
 """
 
+
+class Ahead(NamedTuple):
+    """The first of what is on its way for an order: a dead letter before a message before a timer."""
+
+    place: int
+    words: str
+
+
+DEAD, MESSAGE, TIMER = range(3)
+"""The places."""
+
 # The end of a reservation's hold is a timer too, but it only asks Orders: it explains no contradiction.
-WAITING = """
-    SELECT DISTINCT ON (order_id) order_id, waits_for FROM (
-        SELECT correlation_id AS order_id, 1 AS place, available_at AS at,
+WAITING = f"""
+    SELECT DISTINCT ON (order_id) order_id, place, waits_for FROM (
+        SELECT correlation_id AS order_id, available_at AS at,
+               CASE type WHEN 'orders.step_timed_out' THEN {TIMER} ELSE {MESSAGE} END AS place,
                type || ' leaves at ' || to_char(available_at AT TIME ZONE 'UTC', 'HH24:MI:SS') || ' UTC' AS waits_for
         FROM outbox WHERE correlation_id = ANY(%(ids)s) AND type <> 'inventory.hold_elapsed'
         UNION ALL
-        SELECT correlation_id, 0, died_at, 'a dead letter, ' || coalesce(type, 'unreadable') || ' (' || cause || ')'
+        SELECT correlation_id, died_at, {DEAD},
+               'a dead letter, ' || coalesce(type, 'unreadable') || ' (' || cause || ')'
         FROM dead_letters WHERE correlation_id = ANY(%(ids)s) AND status = 'open'
     ) AS waiting ORDER BY order_id, place, at
-"""
+"""  # noqa: S608  constants
 
 
 def charges(records: list[dict[str, Any]]) -> dict[UUID, list[Charge]]:

@@ -42,8 +42,9 @@ SOUND = {
         ) AS new (id, status, reason, quantity, steps);
         INSERT INTO idempotency_keys (subject, method, path, key, fingerprint, status, headers, body)
         VALUES ('alice', 'POST', '/v1/orders', 'k-1', '', 202, '{{"Location": "/v1/orders/{DONE}"}}', '');
-        INSERT INTO outbox (id, type, subject, correlation_id, exchange, routing_key, body, available_at)
-        VALUES (gen_random_uuid(), 'orders.step_timed_out', '', '{OPEN}', 'orders.x', '', '', now() + interval '1 h')
+        INSERT INTO outbox (id, type, subject, correlation_id, exchange, routing_key, body, timer_key, available_at)
+        VALUES (gen_random_uuid(), 'orders.step_timed_out', '', '{OPEN}', 'orders.x', '', '', '{OPEN}:stock',
+                now() + interval '1 h')
     """,
     "inventory": f"""
         INSERT INTO products (sku, name, description, price_amount, currency, active, version)
@@ -148,7 +149,11 @@ def test_a_sound_shop_breaks_nothing_and_says_what_it_waits_for(shop: Shop) -> N
     assert not report.broken
     assert set(report.invariants) == {each.name for each in INVARIANTS}
     assert [(each.invariant, each.about, each.waits_for) for each in report.settling] == [
-        ("open_orders_move_on", OPEN, "stock")
+        (
+            "open_orders_move_on",
+            OPEN,
+            "inventory's answer to reserve_stock, for 0 s; asked again in 60 min; given up in 2 h",
+        )
     ]
 
 
@@ -169,6 +174,10 @@ BREAKS: list[tuple[str, str, str]] = [
      f"""UPDATE payments SET status = 'refunded' WHERE order_id = '{DONE}';
          INSERT INTO refunds (id, payment_id, order_id, amount, currency, reason, requested_by, status)
          VALUES (gen_random_uuid(), '{DONE}', '{DONE}', 9800, 'EUR', '', 'orders', 'succeeded')"""),
+    ("open_calls_move_on", "payments",
+     f"""UPDATE intents SET status = 'in_doubt', updated_at = now() - interval '1 hour' WHERE order_id = '{GONE}';
+         INSERT INTO inbox (message_id, type, source, correlation_id, sent_at)
+         VALUES (gen_random_uuid(), 'payments.call_due', 'payments', gen_random_uuid(), now())"""),
     ("no_outbox_row_is_overdue", "orders", "UPDATE outbox SET available_at = now() - interval '1 minute'"),
     ("dead_letters_are_accounted_for", "customers",
      """INSERT INTO dead_letters (id, queue, cause, reason, body, headers, status, resolved_at, resolved_by)
