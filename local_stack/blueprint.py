@@ -79,6 +79,7 @@ class Blueprint:
         process.grace_s = 10.0 if role in {"relay", "flower", "server"} else 30.0
 
         def launch() -> None:
+            leaving_mark(self.data, port).unlink(missing_ok=True)
             process.argv = fault_proxy.off_clock(self._command(base, port), self.clocks.get(name))
             process.environment = self._environment(name, service, base, port)
             process.spawn()
@@ -90,7 +91,6 @@ class Blueprint:
         upstreams = {f"{service.upper()}_UPSTREAMS": " ".join(found) for service, found in apis.items()}
         management = self.access.management_url("flower").rpartition("@")[2]
         return upstreams | {
-            "GATEWAY_ADMIN": f"127.0.0.1:{self.state.port_of('gateway-admin')}",
             "FLOWER_UPSTREAM": f"127.0.0.1:{self.state.port_of('flower')}",
             "RABBITMQ_UPSTREAM": management,
             "RABBITMQ_AUTHORIZATION": basic("flower", self.access.passwords["flower"]),
@@ -145,9 +145,16 @@ class Blueprint:
             "ORDERFLOW_PROVIDER_URL": fault_proxy.provider_url(self.state),
         }
         environment.setdefault("ORDERFLOW_OPEN_REGISTRATION", "true")
-        if not base.endswith("-api"):
+        if base.endswith("-api"):
+            environment["ORDERFLOW_LEAVING_MARK"] = str(leaving_mark(self.data, port))
+        else:
             environment["ORDERFLOW_PROBE_ADDRESS"] = f"127.0.0.1:{port}"
         return environment
+
+
+def leaving_mark(data: Path, port: int) -> Path:
+    """Return the file that tells the API on this port to say that it is leaving."""
+    return data / "leaving" / str(port)
 
 
 def _python(module: str, *arguments: str) -> list[str]:

@@ -18,6 +18,7 @@ from local_stack.process import started_at
 
 _POLL_S = 0.2
 _SETTLE_S = 120.0
+_RESTART_S = 150.0
 Say = Callable[[str], None]
 
 
@@ -118,11 +119,24 @@ def down(data: Path, seconds: float = 90.0) -> bool:
 
 def act(data: Path, verb: str, names: Iterable[str]) -> list[str]:
     """Stop, start or restart these, wait until they have, and return whom it meant."""
-    before = {each["name"]: each["pid"] for each in processes(data)}
+    if verb == "restart":
+        return restart(data, names)
     meant: list[str] = control.ask(data, verb, names=list(names))["names"]
-    settle(data, meant, stopped=verb == "stop", not_pids=before if verb == "restart" else {})
+    settle(data, meant, stopped=verb == "stop")
     if verb != "stop":
         _await_doors(data, meant)
+    return meant
+
+
+def restart(data: Path, names: Iterable[str], say: Say = lambda _: None) -> list[str]:
+    """Restart these one after the other, each when the one before it is well again; return whom it meant."""
+    meant: list[str] = control.ask(data, "resolve", names=list(names))["names"]
+    for name in meant:
+        before = {each["name"]: each["pid"] for each in processes(data)}
+        control.ask(data, "restart", name=name, within_s=_RESTART_S)
+        settle(data, [name], not_pids=before)
+        _await_doors(data, [name])
+        say(f"restarted {name}")
     return meant
 
 

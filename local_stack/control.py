@@ -23,7 +23,7 @@ class NoStackError(StackError):
     """No supervisor answers in this data directory."""
 
 
-def ask(data: Path, verb: str, **arguments: Any) -> dict[str, Any]:
+def ask(data: Path, verb: str, *, within_s: float = 30, **arguments: Any) -> dict[str, Any]:
     """Send a request to the supervisor of a data directory and return its answer.
 
     Raises NoStackError if there is none, StackError with its words if it refuses.
@@ -31,7 +31,7 @@ def ask(data: Path, verb: str, **arguments: Any) -> dict[str, Any]:
     request = json.dumps({"verb": verb, **arguments}).encode() + b"\n"
     try:
         with _short_path(data) as path, socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(30)
+            connection.settimeout(within_s)
             connection.connect(path)
             connection.sendall(request)
             answer = json.loads(_line(connection))

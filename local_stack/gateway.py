@@ -16,7 +16,10 @@ _CADDYFILE = Path(__file__).resolve().parents[1] / "deploy" / "gateway" / "Caddy
 
 
 class Gateway(Server):
-    """Caddy in front of the APIs. `variables` are asked for at each start and each `reload`."""
+    """Caddy in front of the APIs. `variables` are asked for at each start and each `reload`.
+
+    Two may run at once: Caddy lets another listen on its `port` beside it (SO_REUSEPORT), but not on `admin_port`.
+    """
 
     name = "gateway"
 
@@ -28,10 +31,12 @@ class Gateway(Server):
         account: Account | None,
         *,
         port: int,
+        admin_port: int,
         variables: Callable[[], Mapping[str, str]],
     ) -> None:
         super().__init__(program, home, log, account)
         self.port = port
+        self._admin = f"127.0.0.1:{admin_port}"
         self._variables = variables
 
     @property
@@ -69,21 +74,21 @@ class Gateway(Server):
             "XDG_CONFIG_HOME": str(self.home),
             "XDG_DATA_HOME": str(self.home),
             "GATEWAY_ADDRESS": f"http://{self.address}",
+            "GATEWAY_ADMIN": self._admin,
             "SITE_ROOT": str(self.site),
             **self._variables(),
         }
 
     def ready(self) -> bool:
-        """Return whether it answers."""
+        """Return whether it answers, it and not another on the same port."""
+        routes = http.get(f"http://{self._admin}/config/apps/http/servers")
         answer = http.get(f"http://{self.address}/health")
-        return answer is not None and answer.status == 200
+        return all(each is not None and each.status == 200 for each in (routes, answer))
 
     def reload(self) -> None:
         """Have the running Caddy take up changed upstreams without dropping a connection."""
-        environment = self.environment()
-        address = environment["GATEWAY_ADMIN"]
-        command = [str(self.program.path), "reload", *self._config(), "--address", address]
-        self._run(command, environment, "take up its new routes")
+        command = [str(self.program.path), "reload", *self._config(), "--address", self._admin]
+        self._run(command, self.environment(), "take up its new routes")
 
     def _config(self) -> list[str]:
         return ["--config", str(self.home / "Caddyfile"), "--adapter", "caddyfile"]

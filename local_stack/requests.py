@@ -28,6 +28,7 @@ class Requests:
             "down": self._down,
             "stop": self._stop,
             "start": self._start,
+            "resolve": lambda request: {"names": self._resolve(request["names"])},
             "restart": self._restart,
             "resize": self._resize,
             "clock": self._clock,
@@ -56,9 +57,10 @@ class Requests:
         return {"names": names}
 
     def _restart(self, request: dict[str, Any]) -> dict[str, Any]:
-        names = self._resolve(request["names"])
-        self.supervisor.restart(names)
-        return {"names": names}
+        """Restart one process; a successor of what is behind the gateway is ready by then."""
+        (name,) = self._resolve([request["name"]])
+        self.stack.restart(name)
+        return {"names": [name]}
 
     def _clock(self, request: dict[str, Any]) -> dict[str, Any]:
         """Set a process's clock off, from its next start on; 0 sets it right."""

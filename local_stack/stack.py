@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ from orderflow_cli.names import SERVERS, SERVICES
 from orderflow_cli.provision import DEPLOY, provision_postgres, provision_rabbitmq, provision_redis
 
 _SERVER_S, _PROCESS_S = 90.0, 120.0
+# The gateway looks at the health of each API once a second (`health_interval` in its Caddyfile).
+_SEEN_S = 1.5
 
 
 class Stack:
@@ -37,6 +40,7 @@ class Stack:
         self.supervisor = Supervisor(data, self._boot)
         self._blueprint: Blueprint | None = None
         self._gateway: Gateway | None = None
+        self._rolling = threading.Lock()
 
     def _boot(self, supervisor: Supervisor) -> None:
         """Start the servers, make them ready, start every process, and seed."""
@@ -46,7 +50,7 @@ class Stack:
         access = self._start_servers(supervisor)
         self._blueprint = Blueprint(self.data, self.state, access)
         with ThreadPoolExecutor() as pool:
-            page = pool.submit(self._make_gateway, supervisor)
+            page = pool.submit(self._make_gateway)
             list(pool.map(lambda step: step(), self._preparations(supervisor, access)))
             page.result()
         names = blueprint.names(self.state.scale)
@@ -56,7 +60,7 @@ class Stack:
         supervisor.say(f"starting {len(names)} processes and the gateway")
         for name in names:
             supervisor.add(self.blueprint.unit(name))
-        self._add_server(supervisor, self.gateway, "gateway")
+        supervisor.add(_server_unit(self.gateway, "gateway"))
         state.save(self.data, self.state)
         supervisor.await_ready([*names, "gateway"], _PROCESS_S)
         doors.await_open(self.gateway.address, SERVICES)
@@ -79,6 +83,51 @@ class Stack:
             raise StackError("the stack is still starting its servers: try again in a moment")
         return self._gateway
 
+    def restart(self, name: str) -> None:
+        """Restart one process, without a gap if it is behind or is the gateway; StackError if it does not start.
+
+        The gap is avoided by a successor that runs beside the old one for a while. If the successor is never
+        ready, the old one goes on as if nothing had been asked.
+        """
+        old = self.supervisor.units[name]
+        with self._rolling:
+            if old.role == "api" and old.health:
+                self._roll_api(old)
+            elif old.role == "gateway" and old.health:
+                self._roll_gateway()
+            else:
+                self.supervisor.restart([name])
+
+    def _roll_api(self, old: Unit) -> None:
+        """Open a second door, have the gateway see it, have it leave the first, and close that one."""
+        self.state.swap_ports(old.name)
+        try:
+            new = self.blueprint.unit(old.name)
+            self.supervisor.start_beside(new, _PROCESS_S)
+        except StackError:
+            self.state.swap_ports(old.name)
+            raise
+        time.sleep(_SEEN_S)
+        self.supervisor.take_over(new)
+        mark = blueprint.leaving_mark(self.data, int(old.address.rpartition(":")[2]))
+        mark.parent.mkdir(exist_ok=True)
+        mark.touch()
+        time.sleep(_SEEN_S)
+        self.supervisor.retire(old)
+
+    def _roll_gateway(self) -> None:
+        """Have another Caddy listen on the same port; the old one takes its clients to it before it ends."""
+        self.state.swap_ports("gateway-admin")
+        gateway = self._new_gateway()
+        new = _server_unit(gateway, "gateway")
+        try:
+            self.supervisor.start_beside(new, _PROCESS_S)
+        except StackError:
+            self.state.swap_ports("gateway-admin")
+            raise
+        self._gateway = gateway
+        self.supervisor.retire(self.supervisor.take_over(new))
+
     def _start_servers(self, supervisor: Supervisor) -> Access:
         elsewhere = given.servers()
         names = tuple(name for name in SERVERS if name not in elsewhere)
@@ -93,7 +142,7 @@ class Stack:
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda server: server.prepare(), servers.all))
         for server in servers.all:
-            self._add_server(supervisor, server, "server")
+            supervisor.add(_server_unit(server, "server"))
         return self._access(servers, elsewhere)
 
     def _access(self, servers: Servers, elsewhere: dict[str, str]) -> Access:
@@ -130,21 +179,24 @@ class Stack:
 
         return [databases, messages, claims]
 
-    def _make_gateway(self, supervisor: Supervisor) -> None:
+    def _make_gateway(self) -> None:
+        self._gateway = gateway = self._new_gateway()
+        self.state.ops_password_hash = self.state.ops_password_hash or gateway.hash(self.state.ops_password)
+        with tempfile.TemporaryDirectory(prefix="site-", dir=self.data) as pages:
+            self._build_pages(Path(pages))
+            gateway.publish(Path(pages))
+
+    def _new_gateway(self) -> Gateway:
         account = server_account()
-        gateway = Gateway(
+        return Gateway(
             binaries.locate(("caddy",))["caddy"],
             reachable(self.data / "var", account) / "gateway",
             self.data / "logs" / "gateway.log",
             account,
             port=self.state.port,
-            variables=lambda: self.blueprint.gateway_variables(self._apis(supervisor)),
+            admin_port=self.state.port_of("gateway-admin"),
+            variables=lambda: self.blueprint.gateway_variables(self._apis()),
         )
-        self.state.ops_password_hash = self.state.ops_password_hash or gateway.hash(self.state.ops_password)
-        with tempfile.TemporaryDirectory(prefix="site-", dir=self.data) as pages:
-            self._build_pages(Path(pages))
-            gateway.publish(Path(pages))
-        self._gateway = gateway
 
     def _build_pages(self, pages: Path) -> None:
         """Build the static site; the development issuer's public key is part of it."""
@@ -161,18 +213,22 @@ class Stack:
         known.mkdir(exist_ok=True)
         (known / "jwks.json").write_bytes(dev_key.jwks_file(self.data).read_bytes())
 
-    def _apis(self, supervisor: Supervisor) -> dict[str, list[str]]:
+    def _apis(self) -> dict[str, list[str]]:
+        """Return where each service's APIs are or, after a restart, will be."""
         apis: dict[str, list[str]] = {service: [] for service in SERVICES}
-        for unit in supervisor.units.values():
+        for unit in self.supervisor.units.values():
             if unit.role == "api" and not unit.removed:
-                apis[unit.name.partition("-")[0]].append(unit.address)
+                ports = sorted(self.state.port_of(name) for name in (unit.name, state.spare_of(unit.name)))
+                apis[unit.name.partition("-")[0]] += [f"127.0.0.1:{port}" for port in ports]
         return apis
 
-    def _add_server(self, supervisor: Supervisor, server: Server, role: str) -> None:
-        def launch() -> None:
-            server.prepare()
-            server.spawn()
 
-        address = getattr(server, "address", "")
-        probe = lambda: "ready" if server.ready() else None  # noqa: E731 - it is one expression
-        supervisor.add(Unit(server.name, role, address, server.process, launch, probe))
+def _server_unit(server: Server, role: str) -> Unit:
+    def launch() -> None:
+        server.prepare()
+        server.spawn()
+
+    def probe() -> str | None:
+        return "ready" if server.ready() else None
+
+    return Unit(server.name, role, getattr(server, "address", ""), server.process, launch, probe)

@@ -16,7 +16,7 @@ DEFAULT_PORT = 8080
 # All that a stack keeps in its directory; the unpacked servers may lie there too, and stay.
 _BELONGINGS = (
     "var", "logs", "site-*", "stack.json*", "processes.json*", "supervisor.lock", "control.sock",
-    "dev-key.pem", "jwks.json", "provider-simulator.db*", "accepted",
+    "dev-key.pem", "jwks.json", "provider-simulator.db*", "accepted", "leaving",
 )  # fmt: skip
 
 
@@ -43,9 +43,19 @@ class State:
             self.ports[name] = free_port()
         return self.ports[name]
 
+    def swap_ports(self, name: str) -> None:
+        """Exchange the port under a name for the spare one beside it, where a successor can start."""
+        spare = spare_of(name)
+        self.ports[name], self.ports[spare] = self.port_of(spare), self.port_of(name)
+
     def drop_taken_ports(self) -> None:
         """Forget the ports that somebody else has taken since the last run."""
         self.ports = {name: port for name, port in self.ports.items() if is_free(port)}
+
+
+def spare_of(name: str) -> str:
+    """Return the name of the second port that a process has for its successor."""
+    return f"{name}-spare"
 
 
 def path(data: Path) -> Path:

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +33,7 @@ class Supervisor:
         self.error: str | None = None
         self.said: list[str] = []
         self.units: dict[str, Unit] = {}
+        self._beside: list[Unit] = []
         self._boot = boot
         self._lock = threading.RLock()
         self._stopping = threading.Event()
@@ -88,43 +89,78 @@ class Supervisor:
                 self.units[name].wanted = False
                 self.units[name].removed = True
 
+    def start_beside(self, unit: Unit, seconds: float) -> None:
+        """Start a unit beside its namesake and wait until it is ready; StackError, and it is ended, if not."""
+        with self._lock:
+            self._beside.append(unit)
+            unit.wanted, unit.removed = True, False
+        try:
+            self._await([unit], seconds)
+        except StackError:
+            self.retire(unit)
+            raise
+
+    def take_over(self, unit: Unit) -> Unit:
+        """Put a unit that runs beside its namesake in that one's place; return that one, which runs on."""
+        with self._lock:
+            old = self.units[unit.name]
+            unit.restarts += old.restarts
+            unit.wanted, unit.removed = old.wanted, old.removed
+            self.units[unit.name] = unit
+            self._beside[self._beside.index(unit)] = old
+        return old
+
+    def retire(self, unit: Unit) -> None:
+        """Have a unit that runs beside its namesake ended gracefully, and forget it."""
+        with self._lock:
+            unit.wanted, unit.removed = False, True
+
     def await_ready(self, names: Iterable[str], seconds: float) -> None:
         """Wait until all of these are ready or degraded; StackError for one that dies again and again."""
-        waiting = list(names)
+        self._await([self.units[name] for name in names], seconds)
+
+    def _await(self, waiting: list[Unit], seconds: float) -> None:
         until = time.monotonic() + seconds
-        while waiting := [name for name in waiting if self.units[name].state not in {"ready", "degraded"}]:
-            for name in waiting:
-                unit = self.units[name]
+        while waiting := [unit for unit in waiting if unit.state not in {"ready", "degraded"}]:
+            for unit in waiting:
                 if unit.restarts >= 3 or time.monotonic() > until:
                     trouble = "does not start" if unit.restarts else f"is not ready after {seconds:g} s"
-                    raise StackError(f"{name} {trouble}: {unit.process.last_words()} ({unit.process.log})")
+                    raise StackError(
+                        f"{unit.name} {trouble}: {unit.process.last_words()} ({unit.process.log})"
+                    )
             if self._stopping.wait(0.05):
                 raise StackError("told to end while starting")
 
     def describe(self) -> dict[str, Any]:
         """Return the phase and every unit, for `status`."""
         with self._lock:
-            units = list(self.units.values())
+            units, beside = list(self.units.values()), list(self._beside)
         return {
             "phase": self.phase,
             "error": self.error,
             "processes": [unit.describe() for unit in units if not unit.removed],
-            "leaving": [unit.name for unit in units if unit.removed],
+            "leaving": [unit.name for unit in [*units, *beside] if unit.removed],
         }
 
     # -- the main thread
 
     def _tick(self) -> None:
         with self._lock:
-            units = list(self.units.values())
+            units = [*self.units.values(), *self._beside]
             for unit in units:
                 unit.tick()
                 if unit.removed and not unit.process.alive():
-                    self.units.pop(unit.name)
+                    self._forget(unit)
         for unit in units:
             if unit.probe_due():
                 self._pool.submit(unit.ask)
         self._write_down(units)
+
+    def _forget(self, unit: Unit) -> None:
+        if unit in self._beside:
+            self._beside.remove(unit)
+        else:
+            self.units.pop(unit.name)
 
     def _write_down(self, units: Iterable[Unit]) -> None:
         alive = {unit.process.pid for unit in units if unit.process.pid is not None}
@@ -158,7 +194,7 @@ class Supervisor:
         if not self.error:
             self.phase = "ending"
         self.say("ending")
-        for wave in _waves(self.units):
+        for wave in _waves([*self._beside, *self.units.values()]):
             self._end_wave(wave)
         for pid in descendants(os.getpid()):
             with suppress(ProcessLookupError):
@@ -168,23 +204,23 @@ class Supervisor:
                 pass
         leftovers.record(self.data, [])
 
-    def _end_wave(self, names: list[str]) -> None:
+    def _end_wave(self, units: list[Unit]) -> None:
         with self._lock:
-            for name in names:
-                self.units[name].wanted = False
-        while any(self.units[name].process.alive() for name in names):
+            for unit in units:
+                unit.wanted = False
+        while any(unit.process.alive() for unit in units):
             with self._lock:
-                for name in names:
-                    self.units[name].tick()
+                for unit in units:
+                    unit.tick()
             time.sleep(0.05)
-        for name in names:
-            self.units[name].process.kill()
+        for unit in units:
+            unit.process.kill()
 
 
-def _waves(units: Mapping[str, Unit]) -> list[list[str]]:
+def _waves(units: Iterable[Unit]) -> list[list[Unit]]:
     """Return who ends before whom: the door, then what works, then the servers that it works on."""
     last = ("postgres", "redis", "rabbitmq", "provider-simulator", "fault-proxy")
-    gateway = [name for name, unit in units.items() if unit.role == "gateway"]
-    servers = [name for name in units if name in last]
-    others = [name for name in units if name not in gateway and name not in last]
-    return [gateway, others, servers]
+    waves: tuple[list[Unit], list[Unit], list[Unit]] = ([], [], [])
+    for unit in units:
+        waves[0 if unit.role == "gateway" else 2 if unit.name in last else 1].append(unit)
+    return list(waves)

@@ -16,7 +16,7 @@ _PROBE_WHILE_STARTING_S, _PROBE_WHILE_READY_S = 0.25, 3.0
 Probe = Callable[[], str | None]
 
 
-@dataclass
+@dataclass(eq=False)
 class Unit:
     """A process or server under supervision. One thread calls `tick`; others set `wanted` and call `restart`.
 

@@ -1,4 +1,4 @@
-"""`orderflow restart`: end some of a stack's processes and start them again."""
+"""`orderflow restart`: replace some of a stack's processes, one after the other."""
 
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from orderflow_cli.options import data_option
 @click.argument("names", metavar="NAME…", nargs=-1, required=True)
 @data_option
 def command(names: tuple[str, ...], data: Path) -> None:
-    """End these processes gracefully, start them again and wait until they are ready.
+    """Restart these processes one after the other, each when the one before it is ready again.
 
-    A service's name alone (`inventory`) means all of its own.
+    A service's name alone (`inventory`) means all of its own. No request fails meanwhile: an API and the
+    gateway end when their successor is at work; the others finish what they are doing.
     """
     from local_stack import client
 
-    click.echo(f"restarted {', '.join(client.act(data, 'restart', names))}")
+    client.restart(data, names, click.echo)

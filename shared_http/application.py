@@ -59,7 +59,7 @@ def create_api(
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
     its_checks = [*_server_checks(settings.servers, engine, migration_head), *checks]
-    app.register_blueprint(probe_routes(api, Readiness(its_checks)))
+    app.register_blueprint(probe_routes(api, Readiness(its_checks, settings.leaving_mark)))
     app.before_request(_begin)
     app.after_request(_count)
     app.wsgi_app = _Traced(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way

@@ -1,7 +1,7 @@
 """Liveness and readiness. Free of Flask: workers and relays use it too.
 
-A process is not ready only when its own database is away or not migrated; whatever else is missing is
-listed as degraded, because the process goes on without it.
+A process is not ready only when its own database is away or not migrated, or when it was told that it will be
+ended; whatever else is missing is listed as degraded, because the process goes on without it.
 """
 
 import socket
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import redis
@@ -35,13 +36,20 @@ class NotMigrated(Exception):
 
 
 class Readiness:
-    """Runs checks side by side, each for at most a second; an answer is kept for a second."""
+    """Runs checks side by side, each for at most a second; an answer is kept for a second.
 
-    def __init__(self, checks: Iterable[Check]) -> None:
+    While a file is at `leaving_mark` the process says that it is leaving, at once, and serves as before: who
+    routes requests stops sending them here, and then it can be ended without anyone noticing.
+    """
+
+    def __init__(self, checks: Iterable[Check], leaving_mark: Path | None = None) -> None:
         self._running = [_Running(check) for check in checks]
+        self._leaving_mark = leaving_mark
 
     def report(self) -> tuple[int, dict[str, object]]:
         """Return the HTTP status and body of `/health/ready`."""
+        if self._leaving_mark is not None and self._leaving_mark.exists():
+            return 503, {"status": "leaving"}
         until = time.monotonic() + TIMEOUT_S
         for each in self._running:
             each.start()

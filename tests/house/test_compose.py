@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 ONE_SHOTS = {"migrate", "seed"}
 # Only the local stack needs them: there a process has no container that names it and keeps it together.
-LOCAL_ONLY = {"ORDERFLOW_PROCESS_NAME"}
+LOCAL_ONLY = {"ORDERFLOW_PROCESS_NAME", "ORDERFLOW_LEAVING_MARK"}
 PROCESSES = names({})
 
 

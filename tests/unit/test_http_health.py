@@ -1,6 +1,7 @@
 """A process is unready only when it cannot work at all; a probe never waits long."""
 
 import time
+from pathlib import Path
 
 from shared_http.health import Check, Readiness, broker_check, redis_check
 
@@ -35,6 +36,19 @@ def test_what_it_cannot_do_without_makes_it_unready() -> None:
     status, body = Readiness([Check("database", ill, required=True)]).report()
 
     assert (status, body["status"]) == (503, "unavailable")
+
+
+def test_what_is_told_to_leave_says_so_until_the_mark_is_gone(tmp_path: Path) -> None:
+    mark = tmp_path / "leaving"
+    readiness = Readiness([Check("database", well, required=True)], mark)
+
+    before = readiness.report()
+    mark.touch()
+    told = readiness.report()
+    mark.unlink()
+
+    assert told == (503, {"status": "leaving"})
+    assert before == readiness.report() == (200, {"status": "ready"})
 
 
 def test_a_check_that_hangs_is_bounded_and_not_started_twice() -> None:
