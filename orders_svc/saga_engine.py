@@ -156,8 +156,8 @@ class Engine(Generic[T]):
             return state, ()
         if progress.standing is Standing.UNDOING:
             return self._send_undo(state, step, subject, now, attempt + 1)
-        if progress.standing is not Standing.SENT:
-            return state, ()
+        if progress.standing is not Standing.SENT or state.undoing:
+            return state, ()  # a step that another's undo takes back is not repeated after a failure
         if self._is_before_pivot(step):
             if now - due_at > timedelta(seconds=max(1.0, step.within_s / 4)):
                 return state, (self._timer(step, attempt, subject, now),)

@@ -227,6 +227,24 @@ def test_a_timer_of_a_finished_step_does_nothing(shop: Shop) -> None:
     assert asked(shop) == []
 
 
+@pytest.mark.parametrize("steps", range(4), ids=(*STATUSES[:3], "committed"))
+def test_a_timer_that_was_on_its_way_when_the_order_was_cancelled_repeats_no_step(
+    shop: Shop, steps: int
+) -> None:
+    """Else a cancelled order would ask for its goods for ever."""
+    order = after(shop, steps)
+    asked(shop)
+    timer = shop.bus.timers[0].message
+    shop.cancel(order)
+    finish_undo(shop, order)
+
+    hear(shop, timer)
+
+    assert order.status == "cancelled"
+    assert asked(shop) == []
+    assert shop.bus.timers == []
+
+
 @pytest.mark.parametrize(
     ("steps", "late", "undo"),
     [
