@@ -88,6 +88,7 @@ class Relay:
             except NotPublished as error:
                 log.warning("%s", error)
                 stop.wait(1.0)
+        self._finish()
 
     def turn(self) -> int:
         """Lease, publish and settle one batch; return how many rows it took."""
@@ -108,6 +109,11 @@ class Relay:
             rows = connection.exec_driver_sql(_TURN, {"ids": self._settled}).all()
         self._settled.clear()
         return rows
+
+    def _finish(self) -> None:
+        """Delete what the last turn published: nobody publishes it again when its lease is over."""
+        with contextlib.suppress(*database.LOST), self._engine.begin() as connection:
+            connection.exec_driver_sql(_DELETE, {"ids": self._settled})
 
     def _settle(self, rows: Sequence[Row[Any]], outcome: Outcome) -> None:
         """Note what is done with. What nobody can receive becomes a dead letter, unless it is a fact."""

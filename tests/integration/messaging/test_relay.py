@@ -85,6 +85,18 @@ def test_relays_killed_in_the_middle_lose_nothing(idle_probe: Probe) -> None:
     assert set(idle_probe.received("orders")) == set(ids)
 
 
+def test_a_relay_that_is_stopped_in_the_middle_leaves_nothing_to_be_sent_again(idle_probe: Probe) -> None:
+    ids = idle_probe.emit(*(changed() for _ in range(3000)))
+
+    first = idle_probe.relay()
+    eventually(lambda: waiting(idle_probe) < 3000)
+    first.terminate()
+
+    assert first.wait(10)
+    kept = idle_probe.scalar("SELECT array_agg(id) FROM outbox") or []
+    assert sorted([*idle_probe.received("orders"), *kept]) == sorted(ids)
+
+
 def test_when_a_relay_freezes_another_takes_over_after_its_lease(idle_probe: Probe) -> None:
     idle_probe.servers.servers.rabbitmq.pause()  # so that the first has rows in hand
     ids = idle_probe.emit(*(changed() for _ in range(600)))
