@@ -131,7 +131,7 @@ def move_stock(body: JSON, sku: str) -> Response:
         if movement is None:
             free = f"only {work.stock[sku].available} pieces are not reserved"
             raise Problem(STOCK_RESERVED, errors=[at_body("#/quantity", free)])
-        work.flush()
+        work.save()
         shown = MovementSchema().dump(queries.movement(work.connection, movement.id))
         answer = json_response(shown, 201)
         remember(work.connection, answer)
@@ -158,7 +158,7 @@ def _tell(work: InventoryWork, product: Product, status: int = 200) -> Answer:
 
 
 def _answer(work: InventoryWork, product: Product, status: int = 200) -> Answer:
-    work.flush()
+    work.save()
     blp.set_version(product.version)
     headers = {"Location": f"/v1/products/{product.sku}"} if status == 201 else {}
     return queries.product(work.connection, product.sku), status, headers

@@ -170,7 +170,7 @@ def cancel_order(order_id: UUID) -> Response:
         except CannotCancel as error:
             raise Problem(ORDER_COMPLETED, str(error)) from error
         work.emit(outputs, correlation_id=order_id)
-        work.flush()  # so that the answer shows the order as it will be committed
+        work.save()  # so that the answer shows the order as it will be committed
         row = queries.find(work.connection, order_id)
         if row is None:
             raise LookupError(f"order {order_id} vanished under its lock")

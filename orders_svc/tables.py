@@ -21,7 +21,6 @@ from sqlalchemy import (
     Text,
     Uuid,
     func,
-    insert,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -105,6 +104,18 @@ _STUCK = f"""
       AND NOT EXISTS (SELECT FROM outbox WHERE correlation_id = orders.id)
     ORDER BY updated_at LIMIT {SWEEP_AT_MOST}
 """  # noqa: S608  constants
+_CATALOGUE = """
+    SELECT now() AS read_at,
+           coalesce((SELECT suspended FROM customers WHERE id = %(customer_id)s), false) AS suspended, products.*
+    FROM (SELECT) AS one LEFT JOIN products ON products.sku = ANY(%(skus)s)
+"""
+_INSERT = """
+    INSERT INTO orders (id, customer_id, reference, status, reason, detail, lines, total_amount, currency,
+                        payment_method, shipping_address, metadata, saga, created_at, confirmed_at)
+    VALUES (%(id)s, %(customer_id)s, %(reference)s, %(status)s, %(reason)s, %(detail)s, %(lines)s::jsonb,
+            %(total_amount)s, %(currency)s, %(payment_method)s, %(shipping_address)s::jsonb,
+            %(metadata)s::jsonb, %(saga)s::jsonb, %(created_at)s, %(confirmed_at)s)
+"""
 _UPDATE = """
     UPDATE orders SET status = new.status, reason = new.reason, detail = new.detail, saga = new.saga,
                       confirmed_at = new.confirmed_at, version = version + 1, updated_at = now()
@@ -116,7 +127,6 @@ _INSERT_ENTRIES = """
     INSERT INTO order_entries (order_id, at, event, detail)
     SELECT * FROM unnest(%(order_id)s::uuid[], %(at)s::timestamptz[], %(event)s::text[], %(detail)s::text[])
 """
-_json = msgspec.json.encode
 
 
 class OrdersWork(UnitOfWork, OrderBook):
@@ -144,28 +154,27 @@ class OrdersWork(UnitOfWork, OrderBook):
 
     def catalogue(self, skus: Iterable[str], customer_id: UUID) -> tuple[dict[str, Row[Any]], bool]:
         """Return the products of these SKUs, and whether the customer is suspended; sets `now`."""
-        table = CUSTOMERS.c
-        suspended = select(func.bool_or(table.suspended)).where(table.id == customer_id).scalar_subquery()
-        standing = self.connection.execute(select(func.now(), suspended)).one()
-        self.now = standing[0]
-        rows = self.connection.execute(select(PRODUCTS).where(PRODUCTS.c.sku.in_(sorted(skus))))
-        return {row.sku: row for row in rows}, bool(standing[1])
+        found = self.connection.exec_driver_sql(
+            _CATALOGUE, {"customer_id": customer_id, "skus": sorted(skus)}
+        ).all()
+        self.now = found[0].read_at
+        return {row.sku: row for row in found if row.sku is not None}, found[0].suspended
 
     def add(self, order: Order) -> None:
         """Keep a new order."""
         self._placed.append(order)
 
     def flush(self) -> None:
-        """Write new and changed orders, their timelines, and newer copies."""
+        """Hand over new and changed orders and their timelines; write newer copies."""
         touched = list(self.orders.values())
         changed = [order for order in touched if order.changed]
-        if self._placed:
-            self.connection.execute(insert(ORDERS), [_row(order) for order in self._placed])
+        for order in self._placed:
+            self.write(_INSERT, _row(order))
         if changed:
-            self.connection.exec_driver_sql(_UPDATE, _columns(changed))
+            self.write(_UPDATE, _columns(changed))
         entries = [(order.id, entry) for order in (*self._placed, *touched) for entry in order.news]
         if entries:
-            self.connection.exec_driver_sql(_INSERT_ENTRIES, _entry_columns(entries))
+            self.write(_INSERT_ENTRIES, _entry_columns(entries))
         self._write_copies()
         self._placed.clear()
         for order in touched:
@@ -246,6 +255,10 @@ def _saved(state: State) -> dict[str, Any]:
     return {"steps": steps, "undoing": state.undoing, "doubted": sorted(state.doubted)}
 
 
+def _json_text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
 def _row(order: Order) -> dict[str, Any]:
     return {
         "id": order.id,
@@ -254,16 +267,13 @@ def _row(order: Order) -> dict[str, Any]:
         "status": order.status,
         "reason": order.reason,
         "detail": order.detail,
-        "lines": [
-            {"sku": line.sku, "name": line.name, "quantity": line.quantity, "unit_price": line.unit_price}
-            for line in order.lines
-        ],
+        "lines": _json_text(order.lines),
         "total_amount": order.total.amount,
         "currency": order.total.currency,
         "payment_method": order.payment_method,
-        "shipping_address": dict(order.shipping_address),
-        "metadata": dict(order.metadata),
-        "saga": _saved(order.saga),
+        "shipping_address": _json_text(dict(order.shipping_address)),
+        "metadata": _json_text(dict(order.metadata)),
+        "saga": _json_text(_saved(order.saga)),
         "created_at": order.created_at,
         "confirmed_at": order.confirmed_at,
     }
@@ -275,7 +285,7 @@ def _columns(changed: Sequence[Order]) -> dict[str, list[str | UUID | datetime |
         "status": [order.status for order in changed],
         "reason": [order.reason for order in changed],
         "detail": [order.detail for order in changed],
-        "saga": [_json(_saved(order.saga)).decode() for order in changed],
+        "saga": [_json_text(_saved(order.saga)) for order in changed],
         "confirmed_at": [order.confirmed_at for order in changed],
     }
 

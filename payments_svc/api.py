@@ -105,7 +105,7 @@ def refund_payment(body: JSON, payment_id: UUID) -> Response:
         _refuse_unless_refundable(payment, body["amount"])
         said = payment.give_back(body["reason"], current_identity().subject)
         work.emit(outputs(said), correlation_id=payment.order_id, traceparent=trace.current())
-        work.flush()  # so that the answer shows the refund as it will be committed
+        work.save()  # so that the answer shows the refund as it will be committed
         answer = _accepted(work, payment)
         remember(work.connection, answer)
     return answer

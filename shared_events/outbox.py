@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from shared_events.contract import Envelope, Message, Timer, contract_of, encode, seal
 from shared_events.handlers import Cancel, Later, Output
+from shared_events.writes import Writes
 
 MESSAGES = "messages"
 """The topic exchange that carries commands, replies and facts between services."""
@@ -17,18 +16,18 @@ MESSAGES = "messages"
 _BODY = (b"[[", b'],{},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]')
 
 _INSERT = """
-    WITH written AS (
-        INSERT INTO outbox (id, type, subject, correlation_id, causation_id, exchange, routing_key,
-                            timer_key, body, available_at)
-        SELECT id, type, subject, correlation_id, causation_id, exchange, routing_key,
-               timer_key, body, now() + make_interval(secs => after_s)
-        FROM unnest(%(id)s::uuid[], %(type)s::text[], %(subject)s::text[], %(correlation_id)s::uuid[],
-                    %(causation_id)s::uuid[], %(exchange)s::text[], %(routing_key)s::text[],
-                    %(timer_key)s::text[], %(body)s::bytea[], %(after_s)s::float8[])
-          AS new (id, type, subject, correlation_id, causation_id, exchange, routing_key,
-                  timer_key, body, after_s))
-    SELECT pg_notify('outbox', '') FROM relay_state WHERE asleep
+    INSERT INTO outbox (id, type, subject, correlation_id, causation_id, exchange, routing_key,
+                        timer_key, body, available_at)
+    SELECT id, type, subject, correlation_id, causation_id, exchange, routing_key,
+           timer_key, body, now() + make_interval(secs => after_s)
+    FROM unnest(%(id)s::uuid[], %(type)s::text[], %(subject)s::text[], %(correlation_id)s::uuid[],
+                %(causation_id)s::uuid[], %(exchange)s::text[], %(routing_key)s::text[],
+                %(timer_key)s::text[], %(body)s::bytea[], %(after_s)s::float8[])
+      AS new (id, type, subject, correlation_id, causation_id, exchange, routing_key,
+              timer_key, body, after_s)
 """
+WAKE_THE_RELAY = "SELECT pg_notify('outbox', '') FROM relay_state WHERE asleep"
+"""Ends every transaction that wrote messages. Only while the relay sleeps: a NOTIFY takes a global lock."""
 
 _CANCEL = "DELETE FROM outbox WHERE timer_key = ANY(%(keys)s)"
 
@@ -56,8 +55,8 @@ def route(message: Message) -> tuple[str, str]:
     return MESSAGES, its.type
 
 
-def write(connection: Connection, outgoing: Sequence[Outgoing]) -> list[UUID]:
-    """Write every output inside the caller's transaction; return the ids of the messages.
+def write(writes: Writes, outgoing: Sequence[Outgoing]) -> None:
+    """Let every output leave with the caller's transaction.
 
     A Cancel deletes the timers that were set before it, in the outbox or here, and none that is set after it: a
     step that ends and begins anew in one transaction keeps its new timer.
@@ -72,13 +71,10 @@ def write(connection: Connection, outgoing: Sequence[Outgoing]) -> list[UUID]:
             rows = [row for row in rows if row["timer_key"] != key]
         else:
             rows.append(_row(each, each.output, now))
-    ids = [row["id"] for row in rows]
     if keys:
-        connection.exec_driver_sql(_CANCEL, {"keys": keys})
+        writes.add(_CANCEL, {"keys": keys})
     if rows:
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
-        connection.exec_driver_sql(_INSERT, columns)
-    return ids
+        writes.add(_INSERT, {name: [row[name] for row in rows] for name in rows[0]})
 
 
 def _row(outgoing: Outgoing, output: Message | Later, now: datetime) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from shared_events import outbox, trace
 from shared_events.contract import Message
 from shared_events.handlers import Output
 from shared_events.outbox import Outgoing
+from shared_events.writes import Values, Writes
 
 
 class UnitOfWork:
@@ -26,6 +27,7 @@ class UnitOfWork:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._outgoing: list[Outgoing] = []
+        self._writes = Writes()
         self.observations: list[tuple[str, float]] = []
 
     def lock(self, messages: Sequence[Message]) -> None:
@@ -33,8 +35,17 @@ class UnitOfWork:
         raise NotImplementedError
 
     def flush(self) -> None:
-        """Write what changed."""
+        """Hand to `write` what changed since the last time."""
         raise NotImplementedError
+
+    def write(self, statement: str, values: Values) -> None:
+        """Let a statement leave with the others; no two of them may change the same row."""
+        self._writes.add(statement, values)
+
+    def save(self) -> None:
+        """Write what changed now, to be read again in this transaction."""
+        self.flush()
+        self._writes.send(self.connection)
 
     def emit(
         self,
@@ -54,6 +65,7 @@ class UnitOfWork:
         self.observations.append((metric, value))
 
     def complete(self) -> None:
-        """Write the changed rows and the outbox. The caller commits."""
+        """Write the changed rows and the outbox, in one round trip. The caller commits."""
         self.flush()
-        outbox.write(self.connection, self._outgoing)
+        outbox.write(self._writes, self._outgoing)
+        self._writes.send(self.connection, outbox.WAKE_THE_RELAY if self._outgoing else "SELECT 1")

@@ -33,4 +33,4 @@ class LoyaltyWork(UnitOfWork):
         """Add the points, always in the same order of customers, so that no two batches deadlock."""
         if customers := sorted(self.points):
             earned = [self.points[each] for each in customers]
-            self.connection.exec_driver_sql(_ADD, {"customers": customers, "points": earned})
+            self.write(_ADD, {"customers": customers, "points": earned})

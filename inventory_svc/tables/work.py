@@ -58,7 +58,7 @@ class InventoryWork(UnitOfWork, Shelves):
         return [_product(row) for row in found]
 
     def flush(self) -> None:
-        """Write what is new and what has changed, with one statement per table and kind."""
+        """Hand over what is new and what has changed, as one statement per table and kind."""
         new, changed = self._unsaved(self.products)
         self._write(_SAVE_PRODUCTS, _product_row, [*new, *changed])
         new_stock, changed_stock = self._unsaved(self.stock)
@@ -99,8 +99,7 @@ class InventoryWork(UnitOfWork, Shelves):
     def _write(self, statement: str, row: Callable[[T], Values], things: Sequence[T]) -> None:
         rows = [row(thing) for thing in things]
         if rows:
-            columns = {name: [each[name] for each in rows] for name in rows[0]}
-            self.connection.exec_driver_sql(statement, columns)
+            self.write(statement, {name: [each[name] for each in rows] for name in rows[0]})
 
 
 _ORDERS = any_(bindparam("orders", type_=ARRAY(Uuid)))

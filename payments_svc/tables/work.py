@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Table, TextClause, func, select, text
+from sqlalchemy import Connection, Row, Table, func, select, text
 from sqlalchemy.dialects import postgresql
 
 from payments_svc.domain import Call, Intent, Payment, Refund
@@ -60,16 +60,16 @@ class PaymentsWork(UnitOfWork):
         return payment
 
     def flush(self) -> None:
-        """Write new and changed rows, one statement per table and kind."""
+        """Hand over new and changed rows, as one statement per table and kind."""
         rows = [pair for payment in self.payments.values() for pair in _rows(payment)]
         for table in (PAYMENTS, INTENTS, REFUNDS):
             mine = [row for its, row in rows if its is table]
             new = [row for row in mine if (table.name, row["id"]) not in self._saved]
             changed = [row for row in mine if self._saved.get((table.name, row["id"]), row) != row]
             if new:
-                self.connection.execute(table.insert().values(new))
+                self.write(_insert_of(table), _columns(new))
             if changed:
-                self._update(table, changed)
+                self.write(_update_of(table), _columns(changed))
         self._saved = {(table.name, row["id"]): row for table, row in rows}
 
     def _load_parts(self, payments: dict[UUID, Payment]) -> None:
@@ -83,24 +83,35 @@ class PaymentsWork(UnitOfWork):
             for row in self.connection.execute(_REFUNDS_OF, {"ids": refunded}):
                 payments[row.payment_id].refund = _refund(row)
 
-    def _update(self, table: Table, rows: list[Values]) -> None:
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
-        self.connection.execute(_update_of(table), columns)
+
+def _columns(rows: list[Values]) -> Values:
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 @cache
-def _update_of(table: Table) -> TextClause:
+def _insert_of(table: Table) -> str:
+    """Return one INSERT for many rows of a table; each column comes as an array."""
+    names, arrays = _arrays(table)
+    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608  names of our own columns
+
+
+@cache
+def _update_of(table: Table) -> str:
     """Return one UPDATE for many rows of a table; each column comes as an array."""
-    names = [column.name for column in table.c if column.name not in _OWNED_BY_THE_DATABASE]
-    types = {name: table.c[name].type.compile(_DIALECT) for name in names}
-    arrays = ", ".join(f"CAST(:{name} AS {types[name]}[])" for name in names)
-    changes = [f"{name} = new.{name}" for name in names if name != "id"] + ["updated_at = now()"]
+    names, arrays = _arrays(table)
+    changes = [f"{name} = new.{name}" for name in names.split(", ") if name != "id"] + ["updated_at = now()"]
     if "version" in table.c:
         changes.append("version = was.version + 1")
-    return text(
+    return (
         f"UPDATE {table.name} AS was SET {', '.join(changes)}"  # noqa: S608  names of our own columns
-        f" FROM unnest({arrays}) AS new ({', '.join(names)}) WHERE was.id = new.id"
+        f" FROM unnest({arrays}) AS new ({names}) WHERE was.id = new.id"
     )
+
+
+def _arrays(table: Table) -> tuple[str, str]:
+    columns = [column for column in table.c if column.name not in _OWNED_BY_THE_DATABASE]
+    names = ", ".join(column.name for column in columns)
+    return names, ", ".join(f"%({each.name})s::{each.type.compile(_DIALECT)}[]" for each in columns)
 
 
 _LOCK_ORDERS = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
