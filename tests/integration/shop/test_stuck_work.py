@@ -10,9 +10,10 @@ from orderflow_cli.invariants.judge import Patience, judge
 from orderflow_cli.invariants.reading import Sources
 from orderflow_cli.invariants.survey import survey
 from orderflow_cli.names import SERVICES
+from orders_svc.tables import OrdersWork
+from shared_events import database
 from shared_events.contracts.inventory import ReserveStock
 from shared_events.contracts.values import Line
-from shared_events.outbox import Outgoing, write
 
 
 def events(shop: SmallShop, order_id: UUID) -> list[str]:
@@ -28,8 +29,8 @@ def reserved_for_nobody(shop: SmallShop, hold_s: float) -> UUID:
     """Have Inventory hold goods for an order that Orders does not know (any more)."""
     order_id = uuid4()
     command = ReserveStock(order_id=order_id, lines=(Line("LAMP", 1),), hold_s=hold_s)
-    with shop.engines["orders"].begin() as connection:
-        write(connection, [Outgoing(command, order_id)])
+    with database.transaction(shop.engines["orders"], OrdersWork) as work:
+        work.emit([command], correlation_id=order_id)
     eventually(lambda: shop.reservation(order_id))
     return order_id
 
