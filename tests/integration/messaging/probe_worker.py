@@ -122,6 +122,10 @@ def _killed_once(order_id: UUID) -> None:
         _killed(order_id)
 
 
+def _takes_a_while(_order_id: UUID) -> None:
+    time.sleep(0.8)
+
+
 def _takes_a_little(_order_id: UUID) -> None:
     time.sleep(0.2)
 
@@ -136,6 +140,7 @@ _BEHAVIOURS: dict[str, Callable[[UUID], None]] = {
     "killed": _killed,
     "killed-once": _killed_once,
     "a-little": _takes_a_little,
+    "a-while": _takes_a_while,
 }
 
 app = service_worker(HANDLERS, ProbeWork)

@@ -86,6 +86,13 @@ def orders_sends(servers: Any, command: Message) -> None:
     assert publisher.publish([parcel]).confirmed
 
 
+def slow(order: UUID) -> AuthorizePayment:
+    """Return a command whose call the provider answers after seconds."""
+    return AuthorizePayment(
+        order_id=order, customer_id=UUID(int=1), amount=Money(1250, "EUR"), payment_method="tok_slow"
+    )
+
+
 def eventually(holds: Callable[[], bool], within_s: float) -> None:
     until = time.monotonic() + within_s
     while not holds():
@@ -96,10 +103,7 @@ def eventually(holds: Callable[[], bool], within_s: float) -> None:
 def test_a_call_whose_executor_was_killed_is_made_once(payments, processes, servers, provider, order):
     for name in COMMANDS:
         processes.start(name)
-    slow = AuthorizePayment(
-        order_id=order, customer_id=UUID(int=1), amount=Money(1250, "EUR"), payment_method="tok_slow"
-    )
-    orders_sends(servers, slow)
+    orders_sends(servers, slow(order))
     eventually(lambda: len(provider.records(order_id=str(order))) == 1, within_s=30)
 
     processes.kill("executor")
@@ -109,3 +113,14 @@ def test_a_call_whose_executor_was_killed_is_made_once(payments, processes, serv
     eventually(lambda: payments.payment(order).status == "authorized", within_s=40)
     assert [each.held for each in provider.records(order_id=str(order))] == [1250]
     assert processes.stop("executor") < 15
+
+
+def test_an_executor_that_is_stopped_finishes_its_call(payments, processes, servers, provider, order):
+    for name in COMMANDS:
+        processes.start(name)
+    orders_sends(servers, slow(order))
+    eventually(lambda: len(provider.records(order_id=str(order))) == 1, within_s=30)
+
+    processes.stop("executor")
+
+    assert payments.payment(order).status == "authorized"
