@@ -36,8 +36,8 @@ def pool_process_killed(scene: Scene, fault: Fault) -> Iterator[None]:
 def frozen(scene: Scene, fault: Fault) -> Iterator[None]:
     """Freeze the process and its children, as a paused machine would be."""
     family = scene.family(fault.target)
-    scene.signal(family, signal.SIGSTOP)
     try:
+        scene.signal(family, signal.SIGSTOP)
         yield
     finally:
         scene.signal(family, signal.SIGCONT)
@@ -47,8 +47,8 @@ def frozen(scene: Scene, fault: Fault) -> Iterator[None]:
 @contextmanager
 def stopped(scene: Scene, fault: Fault) -> Iterator[None]:
     """Stop the process gracefully, and start it afterwards."""
-    client.act(scene.data, "stop", [fault.target])
     try:
+        client.act(scene.data, "stop", [fault.target])
         yield
     finally:
         client.act(scene.data, "start", [fault.target])
@@ -57,9 +57,9 @@ def stopped(scene: Scene, fault: Fault) -> Iterator[None]:
 @contextmanager
 def clock_off(scene: Scene, fault: Fault) -> Iterator[None]:
     """Restart the process with its clock off, and later with the right one."""
-    control.ask(scene.data, "clock", name=fault.target, seconds=fault.amount)
-    client.act(scene.data, "restart", [fault.target])
     try:
+        control.ask(scene.data, "clock", name=fault.target, seconds=fault.amount)
+        client.act(scene.data, "restart", [fault.target])
         yield
     finally:
         control.ask(scene.data, "clock", name=fault.target, seconds=0.0)
@@ -69,8 +69,8 @@ def clock_off(scene: Scene, fault: Fault) -> Iterator[None]:
 @contextmanager
 def rolling_restart(scene: Scene, _fault: Fault) -> Iterator[None]:
     """Restart every process of ours, one after another."""
+    yield
     running = {each["name"] for each in client.processes(scene.data) if each["state"] != "stopped"}
     for name in blueprint.names(scene.scale):
         if name in running:
             client.act(scene.data, "restart", [name])
-    yield

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from orderflow_cli.chaos.storm import Struck
@@ -73,7 +74,7 @@ def text(result: Result) -> str:
         for name, why in result.invariants_left_out.items():
             console.print(f"  [dim]-[/] {name.replace('_', ' ')}: {why}")
         for failure in result.failures[:_SHOWN]:
-            console.print("[bold red]failed:[/]", failure, markup=True)
+            console.print(f"[bold red]failed:[/] {escape(failure)}")
         if len(result.failures) > _SHOWN:
             console.print(f"and {len(result.failures) - _SHOWN} more (--json shows all)")
         if not result.failures:

@@ -55,8 +55,8 @@ def redis_flushed(scene: Scene, _fault: Fault) -> Iterator[None]:
 @contextmanager
 def memory_alarm(scene: Scene, _fault: Fault) -> Iterator[None]:
     """Have RabbitMQ believe that its memory is used up: it reads from no publisher."""
-    _rabbitmqctl(scene.data, "set_vm_memory_high_watermark", "absolute", "1MB")
     try:
+        _rabbitmqctl(scene.data, "set_vm_memory_high_watermark", "absolute", "1MB")
         yield
     finally:
         _rabbitmqctl(scene.data, "set_vm_memory_high_watermark", "absolute", _USUAL_WATERMARK)
@@ -66,8 +66,8 @@ def memory_alarm(scene: Scene, _fault: Fault) -> Iterator[None]:
 def network(scene: Scene, fault: Fault) -> Iterator[None]:
     """Harm a route of the fault proxy, and heal it."""
     harm = "cut" if fault.kind == "connections-cut" else fault.kind
-    scene.harm(fault.target, harm, fault.amount)
     try:
+        scene.harm(fault.target, harm, fault.amount)
         yield
     finally:
         scene.harm(fault.target, "heal")
@@ -79,8 +79,8 @@ def network(scene: Scene, fault: Fault) -> Iterator[None]:
 @contextmanager
 def weather(scene: Scene, fault: Fault) -> Iterator[None]:
     """Give the payment provider a bad day."""
-    scene.weather(fault.kind.removeprefix("provider-"), fault.lasts_s + 60.0, fault.amount)
     try:
+        scene.weather(fault.kind.removeprefix("provider-"), fault.lasts_s + 60.0, fault.amount)
         yield
     finally:
         scene.weather("fair", 0.0, 0.0)

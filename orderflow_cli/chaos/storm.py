@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import httpx2
+from rich.markup import escape
 
 from local_stack.errors import StackError
 from orderflow_cli.chaos.inject import INJECTORS
@@ -78,7 +79,7 @@ class Storm:
                 struck.recovered_after_s = round(time.monotonic() - began, 1)
             except _FAILURES as error:
                 struck.problem = str(error) or type(error).__name__
-                self._scene.say(f"[bold red]{fault.kind}[/] {fault.target}: {struck.problem}")
+                self._scene.say(f"[bold red]{fault.kind}[/] {fault.target}: {escape(struck.problem)}")
 
     def _inject(self, fault: Fault) -> None:
         """Make the fault; one whose target is away just now (another fault) is tried again."""
