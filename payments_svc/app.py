@@ -4,10 +4,12 @@ from flask import Flask
 
 from payments_svc.api import blp
 from payments_svc.breaker import Breaker
+from payments_svc.gauges import BreakerState
 from payments_svc.healing import heal
 from payments_svc.settings import payment_provider
 from payments_svc.tables import MIGRATION_HEAD
 from shared_events import database, environment, logs
+from shared_http import metrics
 from shared_http.application import create_api
 from shared_http.healing import healing_route
 from shared_http.health import Check
@@ -23,6 +25,7 @@ def create_app() -> Flask:
         http.servers.database_url, pool_size=http.request_threads, process="payments-api"
     )
     breaker = Breaker(http.servers.redis_url)
+    metrics.add_collector(BreakerState(breaker))
     return create_api(
         "payments",
         settings=http,
