@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +41,6 @@ class Scene:
         if not self._state.faulty:
             why = "this stack was started without the fault proxy: let chaos start its own"
             found |= dict.fromkeys(THROUGH_THE_PROXY, why)
-        if find_spec("time_machine") is None:
-            found["clock"] = "the package time-machine is not installed"
         here = {each["name"] for each in client.processes(self.data)}
         for kind in KINDS.values():
             servers = [target for target in kind.targets if target in {"rabbitmq", "redis", "postgres"}]

@@ -1,0 +1,65 @@
+"""A whole stack of its own through faults of every sort, with a fixed seed: nothing lost, doubled or stuck."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running_stack import RunningStack
+
+ORDERS = 300
+KINDS = (
+    "broker-killed", "postgres-killed", "redis-lost", "worker-killed", "half-open", "duplicate-all", "poison",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[RunningStack]:
+    """A directory that has no stack: chaos starts and ends its own."""
+    data = Path(tempfile.mkdtemp(prefix="orderflow-chaos-"))
+    data.chmod(0o711)  # the servers' account must be able to walk in
+    stack = RunningStack(data)
+    try:
+        yield stack
+    finally:
+        stack.down()
+        shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.mark.timeout(600)
+def test_orders_come_through_every_sort_of_fault_and_a_seed_makes_them(place: RunningStack) -> None:
+    sizes = ("--orders", str(ORDERS), "--seconds", "60", "--seed", "1")
+    said = place.run("chaos", *sizes, "--faults", ",".join(KINDS), "--json", check=False, seconds=580)
+
+    assert said.stdout, said.stderr
+    found: dict[str, Any] = json.loads(said.stdout)
+    assert found["failures"] == []
+    assert said.returncode == 0
+    assert (found["seed"], found["lost"], found["doubled"], found["stuck"]) == (1, 0, 0, 0)
+    assert sorted(fault["kind"] for fault in found["faults"]) == sorted(KINDS)
+    assert all(fault["recovered_after_s"] >= fault["lasts_s"] for fault in found["faults"])
+    assert found["accepted"] == found["completed"] + sum(found["cancelled"].values()) >= ORDERS + len(KINDS)
+    assert found["cancelled"]["payment_declined"] > 0
+    assert found["dead_letters"].keys() == {"unreadable", "unknown-contract", "forged"}
+    assert found["absorbed_duplicates"] > 0
+    assert found["messages"]["copied"] > 0
+    assert found["invariants"]
+    assert all(found["invariants"].values())
+    assert place.remains() == []
+
+
+def test_what_cannot_be_done_is_refused_in_one_line(
+    place: RunningStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = place.run("chaos", "--faults", "hail", check=False)
+    monkeypatch.setenv("ORDERFLOW_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("ORDERFLOW_TOKEN", "somebody's")
+    foreign = place.run("chaos", check=False)
+
+    assert (unknown.returncode, foreign.returncode) == (2, 1)
+    assert "there is no fault 'hail'" in unknown.stderr
+    assert "say --yes" in foreign.stderr
+    assert [len(each.stderr.splitlines()) for each in (unknown, foreign)] == [1, 1]
