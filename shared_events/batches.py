@@ -9,6 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from celery import bootsteps
@@ -67,10 +68,12 @@ class Batches:
         self._linger_s = 0.0
         self._held_until = 0.0
         self._flush_is_due = False
+        self._unacknowledged: dict[int, None] = {}  # delivery tags, in the order of their delivery
 
     def take(self, message: Any) -> None:
         """Accept a delivery from the broker, whatever it is."""
         delivery = _delivery(message)
+        self._unacknowledged[message.delivery_tag] = None
         self._tell("task-received", delivery, args=str(delivery.headers.get("argsrepr", "")), kwargs="{}")
         self._waiting.append(_Parked(message, delivery))
         self._schedule(self._linger_s if len(self._waiting) < self._size else 0)
@@ -144,9 +147,11 @@ class Batches:
 
     def _give_back(self, message: Any) -> None:
         if self._consumer.connection is self._connection:
+            del self._unacknowledged[message.delivery_tag]
             message.reject_log_error(log, self._consumer.connection_errors, requeue=True)
 
     def _conclude(self, some: "list[_Parked]", verdicts: Sequence[Verdict], seconds_each: float) -> None:
+        settled: list[Any] = []
         for parked, verdict in reversed(list(zip(some, verdicts, strict=True))):
             message, delivery = parked.message, parked.delivery
             if verdict.ending is Ending.HELD:
@@ -158,17 +163,33 @@ class Batches:
                 continue
             metrics.observe(verdict.observations)
             metrics.MESSAGES.labels(delivery.label, verdict.ending.value).inc()
-            self._acknowledge(message, verdict)
             self._tell_ending(delivery, verdict, seconds_each)
+            if verdict.ending is Ending.REFUSED:
+                self._refuse(message)
+            else:
+                settled.append(message)
+        self._acknowledge(settled)
 
-    def _acknowledge(self, message: Any, verdict: Verdict) -> None:
-        if self._consumer.connection is not self._connection:
-            return  # the broker delivers it again, and the inbox knows it
+    def _acknowledge(self, messages: Sequence[Any]) -> None:
+        """Acknowledge these; all with one word to the broker if nothing older is still unacknowledged."""
+        if self._consumer.connection is not self._connection or not messages:
+            return  # the broker delivers them again, and the inbox knows them
         errors = self._consumer.connection_errors
-        if verdict.ending is Ending.REFUSED:
-            message.reject_log_error(log, errors, requeue=False)
+        tags = sorted(message.delivery_tag for message in messages)
+        if list(islice(self._unacknowledged, len(tags))) == tags:
+            max(messages, key=lambda message: int(message.delivery_tag)).ack_log_error(
+                log, errors, multiple=True
+            )
         else:
-            message.ack_log_error(log, errors)
+            for message in messages:
+                message.ack_log_error(log, errors)
+        for tag in tags:
+            del self._unacknowledged[tag]
+
+    def _refuse(self, message: Any) -> None:
+        if self._consumer.connection is self._connection:
+            del self._unacknowledged[message.delivery_tag]
+            message.reject_log_error(log, self._consumer.connection_errors, requeue=False)
 
     def _tell_ending(self, delivery: Delivery, verdict: Verdict, seconds: float) -> None:
         state.total_count[delivery.label] += 1
