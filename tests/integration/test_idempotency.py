@@ -32,12 +32,16 @@ class NoteSchema(Schema):
 
 
 class Notebook:
-    """An API with one effect: each POST writes a note. `refuse` and `hold` make it refuse or wait."""
+    """An API with one effect: each POST writes a note.
+
+    `refuse` and `hold` make it refuse or wait; with `fail_late` all that it has written is rolled back.
+    """
 
     def __init__(self, engine: Engine, redis_url: str) -> None:
         self.engine = engine
         self.issuer = Issuer()
         self.refuse = False
+        self.fail_late = False
         self.hold: threading.Event | None = None
         self.entered = threading.Event()
         self.app = self._app(redis_url)
@@ -61,6 +65,8 @@ class Notebook:
                     self.hold.wait(10)
                 answer = json_response({"id": written}, 202, {"Location": f"/v1/notes/{written}"})
                 remember(connection, answer)
+                if self.fail_late:
+                    raise Problem(REFUSED)
             return answer
 
         servers = Servers("", "amqp://127.0.0.1:1", redis_url)
@@ -175,6 +181,15 @@ def test_a_refusal_frees_the_key(notebook: Notebook) -> None:
 
     notebook.refuse = False
     assert notebook.post().status_code == 202
+
+
+def test_an_effect_that_is_rolled_back_at_the_end_frees_the_key(notebook: Notebook) -> None:
+    notebook.fail_late = True
+    assert notebook.post().json["type"] == "/problems/refused-in-a-test"
+
+    notebook.fail_late = False
+    assert notebook.post().status_code == 202
+    assert notebook.notes() == 1
 
 
 def test_an_invalid_body_frees_the_key(notebook: Notebook) -> None:

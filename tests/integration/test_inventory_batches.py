@@ -232,6 +232,7 @@ def test_a_message_that_the_database_refuses_hurts_only_itself(inventory: Invent
 
     assert endings == [Ending.APPLIED] * 9 + [Ending.RETRIED]
     assert inventory.stock("MUG") == (100, 9)
+    assert inventory.answers() == {"inventory.stock_reserved": 9}
 
 
 def test_the_database_refuses_to_oversell_whatever_the_code_does(inventory: Inventory) -> None:

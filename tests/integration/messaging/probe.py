@@ -20,9 +20,10 @@ from shared_events import database
 from shared_events.contract import Envelope, Message, seal
 from shared_events.contracts.inventory import ReserveStock
 from shared_events.contracts.values import Line
-from shared_events.outbox import Outgoing, celery_body, write
+from shared_events.outbox import WAKE_THE_RELAY, Outgoing, celery_body, write
 from shared_events.publisher import Parcel, Publisher, connect
 from shared_events.tables import DEAD_LETTERS
+from shared_events.writes import Writes
 
 ROOT = Path(__file__).resolve().parents[3]
 T = TypeVar("T")
@@ -143,9 +144,13 @@ class Service:
                 assert api.delete(f"/api/connections/username/{user}").status_code == 204
 
     def emit(self, *messages: Any, journey: UUID | None = None) -> list[UUID]:
-        """Commit messages to the outbox."""
+        """Commit messages to the outbox; return their ids."""
+        writes = Writes()
+        write(writes, [Outgoing(message, journey or uuid4()) for message in messages])
         with self.engine.begin() as connection:
-            return write(connection, [Outgoing(message, journey or uuid4()) for message in messages])
+            writes.send(connection, WAKE_THE_RELAY)
+            found = connection.exec_driver_sql("SELECT id FROM outbox WHERE xmin = pg_current_xact_id()::xid")
+            return list(found.scalars())
 
     def depth(self, queue: str) -> int:
         """Return how many messages are ready in a queue of this service."""

@@ -1,5 +1,6 @@
 """The relay: what is committed leaves, whatever happens to relays; what cannot leave stops nothing."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -174,6 +175,26 @@ def test_a_fact_that_nobody_wants_is_counted(idle_probe: Probe) -> None:
 
     eventually(lambda: waiting(idle_probe) == 0)
     assert idle_probe.scalar("SELECT count(*) FROM dead_letters") == 0
+
+
+def test_what_a_silent_broker_has_not_confirmed_stays_in_the_outbox(idle_probe: Probe) -> None:
+    idle_probe.relay()
+    first = idle_probe.emit(changed())
+    eventually(lambda: waiting(idle_probe) == 0)
+
+    broker = idle_probe.servers.servers.rabbitmq
+    broker.pause()
+    try:
+        rest = idle_probe.emit(*(changed() for _ in range(20)))
+        eventually(lambda: idle_probe.scalar("SELECT bool_and(leased_until IS NOT NULL) FROM outbox"))
+        time.sleep(1)  # a relay that did not wait would have deleted them in a hundredth of this
+        kept = waiting(idle_probe)
+    finally:
+        broker.resume()
+
+    assert kept == 20
+    eventually(lambda: waiting(idle_probe) == 0, within_s=30)
+    assert set(idle_probe.received("orders")) == {*first, *rest}
 
 
 def test_while_the_broker_is_away_the_outbox_keeps_everything(idle_probe: Probe) -> None:
