@@ -4,6 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
+
+import psycopg
 
 from orderflow_cli.chaos.load import BY_CUSTOMER
 from orderflow_cli.chaos.poison import MARK
@@ -84,6 +87,17 @@ def charged_twice(api: Api, ids: Iterable[str]) -> list[str]:
     records = api.items("/ops/payments/provider-records", limit=_RECORDS)
     charges = Counter(str(each["order_id"]) for each in records if str(each["order_id"]) in ours)
     return [f"{order_id}: {times} charges" for order_id, times in charges.items() if times > 1]
+
+
+def sold_twice(inventory_url: str, ids: Iterable[str]) -> list[str]:
+    """Return the orders whose goods left the stock more than once, by Inventory's own ledger."""
+    query = """
+        SELECT order_id, sku, count(*) FROM stock_movements
+        WHERE kind = 'sale' AND order_id = ANY(%s) GROUP BY order_id, sku HAVING count(*) > 1
+    """
+    with psycopg.connect(inventory_url, connect_timeout=5) as connection:
+        rows = connection.execute(query, ([UUID(each) for each in ids],)).fetchall()
+    return [f"{order_id}: {sku} sold {times} times" for order_id, sku, times in rows]
 
 
 @dataclass

@@ -53,7 +53,10 @@ class Chaos:
             letters = await_letters(api, before, self._scene)
             receipts = load.receipts + self._canaries
             found = count.count_orders(receipts, count.orders_of(api, self._run))
-            found.doubled += count.charged_twice(api, {each.order_id for each in receipts})
+            ids = {each.order_id for each in receipts}
+            found.doubled += count.charged_twice(api, ids)
+            if self._scene:
+                found.doubled += count.sold_twice(self._scene.access.audit_url("inventory"), ids)
             self._say("checking the invariants")
             evidence = Evidence(
                 found, letters, struck, receipts, load.refused, shop.heard, self._check(api),

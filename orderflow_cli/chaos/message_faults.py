@@ -22,9 +22,10 @@ _LEAVE_ALONE = (_COPY, "x-death")
 """Our own copies, and what comes out of a back-off tier."""
 _WORK = (*SERVICES, PAYMENT_CALLS.name)
 _HELD_AT_ONCE = 25
-_HELD_S = (0.1, 2.0)
-_MOST_RETURNS = 2
-"""A message that came back more often is let through: others would take it for one that kills its worker."""
+_HELD_S = (0.2, 2.0)
+_LONGER_S = 0.5
+"""A message that we got again is held longer each time: where we are the only one with room for it, it would
+otherwise come and go until it has used up its deliveries."""
 
 
 @contextmanager
@@ -67,7 +68,7 @@ def reorder(scene: Scene, fault: Fault) -> Iterator[None]:
     def hold(message: Any) -> None:
         headers = message.properties.get("application_headers") or {}
         returns = headers.get("x-delivery-count") or 0
-        wait_s = draw.uniform(*_HELD_S) if returns <= _MOST_RETURNS else 0.0
+        wait_s = draw.uniform(*_HELD_S) + _LONGER_S * returns
         held.append((time.monotonic() + wait_s, message.delivery_tag))
 
     def listen(channel: Any) -> None:

@@ -17,8 +17,9 @@ from orderflow_cli.chaos.schedule import Fault
 from orderflow_cli.errors import CommandError
 
 _FAILURES = (CommandError, StackError, OSError, httpx2.HTTPError, *LOST)
-_TRIES = 5
+_TRIES = 30
 _PAUSE_S = 2.0
+_CALL_OFF_S = 30.0
 
 
 @dataclass
@@ -63,13 +64,16 @@ class Storm:
         """Begin no further fault, and heal what is broken now."""
         self._called_off.set()
         self._over.set()
+        until = time.monotonic() + _CALL_OFF_S
         for thread in self._threads:
-            thread.join(30.0)
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _strike(self, fault: Fault) -> None:
         if self._called_off.wait(self._began + fault.at - time.monotonic()):
             return
         with self._targets[fault.target]:  # what hits the same goes one after another
+            if self._called_off.is_set():
+                return
             began = time.monotonic()
             struck = Struck(fault, round(began - self._began, 1))
             self.struck.append(struck)
