@@ -40,7 +40,8 @@ class Wait:
         return "; ".join(self._parts(consumers or {}))
 
     def _parts(self, consumers: Mapping[str, int]) -> Iterator[str]:
-        yield f"{self.service}'s answer to {self.command.partition('.')[2]}, for {_seconds(self.since_s)}"
+        whose = f"{self.service}'" if self.service.endswith("s") else f"{self.service}'s"
+        yield f"{whose} answer to {self.command.partition('.')[2]}, for {_seconds(self.since_s)}"
         if self.in_doubt:
             yield "the provider's answer is in doubt"
         if self.again_s is not None:
