@@ -14,7 +14,7 @@ VERBS = {
     "down": "end it",
     "stop": "end some of its processes; they stay ended",
     "start": "start what was stopped",
-    "restart": "end some of its processes and start them again",
+    "restart": "replace some of its processes, one after another",
     "scale": "run more or fewer of a process",
     "status": "show every process, server, queue and outbox",
     "logs": "show a process's log",
