@@ -102,6 +102,9 @@ class Load:
                     cancel(self._shop.buyer(purchase), receipt.order_id, self._stop.is_set)
             except CommandError as error:
                 self.refused.append(error.format_message())
+            except RuntimeError:  # a connection that is closed because the run is called off
+                if not self._stop.is_set():
+                    raise
 
 
 def cancel(buyer: Api, order_id: str, give_up: Callable[[], bool]) -> None:

@@ -14,7 +14,7 @@ from orderflow_cli.demo_plan import Plan
 from orderflow_cli.demo_shop import Receipt
 from orderflow_cli.errors import CommandError
 
-_CANARY_S, _REST_S, _LETTERS_S = 240.0, 420.0, 150.0
+_CANARY_S, _REST_S, _LETTERS_S = 600.0, 420.0, 150.0
 _POLL_S, _SAY_EVERY_S = 0.3, 5.0
 
 

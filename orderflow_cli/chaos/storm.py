@@ -84,6 +84,9 @@ class Storm:
             except _FAILURES as error:
                 struck.problem = str(error) or type(error).__name__
                 self._scene.say(f"[bold red]{fault.kind}[/] {fault.target}: {escape(struck.problem)}")
+            except RuntimeError:  # a connection that is closed because the run is called off
+                if not self._called_off.is_set():
+                    raise
 
     def _inject(self, fault: Fault) -> None:
         """Make the fault; one whose target is away just now (another fault) is tried again."""
