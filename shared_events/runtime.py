@@ -167,6 +167,9 @@ class Runtime:
             ending = Ending.RETRIED if isinstance(decision, retries.Retry) else Ending.BURIED
             verdicts[place] = Verdict(ending, f"{type(error).__name__}: {error}"[:500], trace[-2_000:])
             parcels[place] = self._parcel(place, deliveries[place], decision, error, trace)
+        held = [verdict for verdict in verdicts.values() if verdict.ending is Ending.HELD]
+        if held:
+            log.warning("%d messages wait for the database: %s", len(held), held[0].error)
         if parcels:
             self._settle(parcels, verdicts)
         return verdicts
