@@ -53,7 +53,6 @@ def poison(scene: Scene, _fault: Fault) -> Iterator[None]:
     """Publish one message of each kind, and remember its mark once RabbitMQ has it."""
     for name, dose in DOSES.items():
         mark = str(uuid4())
-        scene.poison.add(mark)
         _publish(scene, _message(mark, dose))
         scene.poison_taken[mark] = name
     yield

@@ -63,10 +63,10 @@ def await_rest(api: Api, run: str, say: Callable[[str], None]) -> None:
 
 def await_letters(api: Api, before: set[str], scene: Scene | None) -> count.Letters:
     """Return the dead letters of the run, once all poison has become one, or too much time has passed."""
-    sent, taken = (scene.poison, set(scene.poison_taken)) if scene else (set[str](), set[str]())
+    taken = set(scene.poison_taken) if scene else set()
     until = time.monotonic() + _LETTERS_S
     while True:
-        letters = count.count_letters(api, before, sent)
+        letters = count.count_letters(api, before)
         if taken <= letters.marks or time.monotonic() > until:
             return letters
         time.sleep(2.0)

@@ -25,10 +25,8 @@ class Scene:
         self.data, self.say = data, say
         self.access: Access = client.access(data)
         self.outsider = Outsider(self.access)
-        self.poison: set[str] = set()
-        """The marks of all poison that was sent."""
         self.poison_taken: dict[str, str] = {}
-        """Of these, what RabbitMQ confirmed, and what each is: it must become a dead letter."""
+        """The marks of the poison that RabbitMQ confirmed, and what each is: it must become a dead letter."""
         self.copies = 0
         self.overtaken = 0
         self._state = state.load(data)

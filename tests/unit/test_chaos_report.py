@@ -110,17 +110,17 @@ def letter(letter_id: str, cause: str, **headers: str) -> dict[str, Any]:
     return {"id": letter_id, "cause": cause, "type": "t", "reason": "r", "headers": headers}
 
 
-def test_only_a_dead_letter_with_the_mark_of_our_poison_is_explained() -> None:
+def test_only_a_dead_letter_with_the_mark_of_poison_is_explained() -> None:
     api = LettersApi(
         [
             letter("old", "unreadable"),
             letter("ours", "unreadable", poison="p1"),
-            letter("theirs", "unreadable", poison="p9"),
+            letter("nobody's", "unreadable"),
             letter("product", "attempts-used-up: KeyError"),
         ]
     )
 
-    found = count_letters(api, {"old"}, {"p1"})
+    found = count_letters(api, {"old"})
 
     assert found.causes == {"attempts-used-up: KeyError": 1, "unreadable": 2}
     assert found.ours == [("orders", "ours")]
