@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from jwt import PyJWK, PyJWKClient, PyJWKSet
 from jwt.exceptions import PyJWKClientConnectionError, PyJWKClientError, PyJWKSetError
 
+WAIT_S = 2
 _QUIET_AFTER_FAILURE_S = 5.0
 
 
@@ -33,30 +35,52 @@ def keys_at(url: str) -> Keys:
 class RemoteKeys:
     """Keys of an address, kept for an hour.
 
-    PyJWKClient fetches under one lock with a time-out of 2 s; after a failure nobody waits on it for 5 s, so
-    an identity provider that is down cannot hold all request threads, and known keys go on working.
+    One fetch runs at a time, and no request waits for it longer than WAIT_S, even if the answer comes in drops. After
+    a failure nobody waits for 5 s, so an identity provider that is down cannot hold all request threads. Known keys go
+    on working.
     """
 
     def __init__(self, url: str) -> None:
-        self._client = PyJWKClient(url, lifespan=3600, timeout=2, cooldown_duration=30)
+        self._client = PyJWKClient(url, lifespan=3600, timeout=WAIT_S, cooldown_duration=30)
         self._quiet_until = 0.0
+        self._lock = threading.Lock()
+        self._fetch: tuple[str, Future[PyJWK | None]] | None = None
 
     def find(self, kid: str) -> PyJWK | None:
         """Return the key of that id, or None. Raises KeysUnreachable."""
-        known = self._known(kid)
-        if known is not None:
-            return known
-        if time.monotonic() < self._quiet_until:
-            raise KeysUnreachable
+        until = time.monotonic() + WAIT_S
+        while (known := self._known(kid)) is None:
+            if time.monotonic() < self._quiet_until:
+                raise KeysUnreachable
+            fetched, answer = self._fetching(kid)
+            try:
+                found = answer.result(timeout=max(0.0, until - time.monotonic()))
+            except (PyJWKClientConnectionError, TimeoutError) as error:
+                self._quiet_until = time.monotonic() + _QUIET_AFTER_FAILURE_S
+                raise KeysUnreachable from error
+            except PyJWKSetError as error:
+                raise KeysUnreachable from error
+            if fetched == kid:
+                return found
+        return known
+
+    def _fetching(self, kid: str) -> tuple[str, "Future[PyJWK | None]"]:
+        """Return the fetch that is under way and for which key, or begin one for this key."""
+        with self._lock:
+            if self._fetch is None or self._fetch[1].done():
+                self._fetch = (kid, Future())
+                threading.Thread(target=self._run, args=self._fetch, daemon=True).start()
+            return self._fetch
+
+    def _run(self, kid: str, answer: "Future[PyJWK | None]") -> None:
         try:
-            return self._client.get_signing_key(kid)
-        except PyJWKClientConnectionError as error:
-            self._quiet_until = time.monotonic() + _QUIET_AFTER_FAILURE_S
-            raise KeysUnreachable from error
-        except PyJWKSetError as error:
-            raise KeysUnreachable from error
+            answer.set_result(self._client.get_signing_key(kid))
+        except (PyJWKClientConnectionError, PyJWKSetError) as error:
+            answer.set_exception(error)
         except PyJWKClientError:
-            return None
+            answer.set_result(None)
+        except Exception as error:  # whoever waits is told, whatever it is
+            answer.set_exception(error)
 
     def _known(self, kid: str) -> PyJWK | None:
         cache = self._client.jwk_set_cache

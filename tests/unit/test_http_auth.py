@@ -4,6 +4,8 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from shared_events.settings import Servers
 from shared_http import auth
 from shared_http.auth import Verifier
 from shared_http.identity import Identity, customer_id_of
-from shared_http.keys import FileKeys, KeysUnreachable, RemoteKeys, keys_at
+from shared_http.keys import WAIT_S, FileKeys, KeysUnreachable, RemoteKeys, keys_at
 from shared_http.problems import Problem
 from shared_http.settings import HttpSettings
 
@@ -164,6 +166,50 @@ def test_fetched_keys_outlive_an_outage_and_an_outage_costs_little(issuer: Issue
     with pytest.raises(KeysUnreachable):
         fresh.find(issuer.kid)
     assert time.monotonic() - started < 0.1
+
+
+def _dripping() -> socket.socket:
+    """Return a server that begins an answer and goes on with it a byte now and then."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        with suppress(OSError):  # until either end goes away
+            connection, _ = listener.accept()
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+            while True:
+                time.sleep(0.5)
+                connection.sendall(b" ")
+
+    threading.Thread(target=drip, daemon=True).start()
+    return listener
+
+
+@pytest.mark.parametrize("make", [lambda: socket.create_server(("127.0.0.1", 0)), _dripping])
+def test_requests_wait_together_for_an_issuer_that_does_not_come_to_an_end(make: Any) -> None:
+    with make() as server, ThreadPoolExecutor(8) as threads:
+        keys = RemoteKeys(f"http://127.0.0.1:{server.getsockname()[1]}/jwks.json")
+
+        def find(kid: str) -> float:
+            began = time.monotonic()
+            with pytest.raises(KeysUnreachable):
+                keys.find(kid)
+            return time.monotonic() - began
+
+        waited = list(threads.map(find, ["one", "one", "two", "two"] * 2))
+
+    assert max(waited) < 2 * WAIT_S  # one after the other they would wait eight times as long
+
+
+def test_a_key_that_is_asked_for_while_another_is_fetched_is_found(issuer: Issuer) -> None:
+    server, url = _jwks_server(issuer)
+    keys = RemoteKeys(url)
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(keys.find, ["unknown", issuer.kid] * 4))
+    server.shutdown()
+    server.server_close()
+
+    assert [each is not None for each in found] == [False, True] * 4
 
 
 def _jwks_server(issuer: Issuer) -> tuple[HTTPServer, str]:
