@@ -97,6 +97,21 @@ def test_goods_held_for_an_order_that_nobody_knows_are_asked_about_and_released(
     eventually(lambda: shop.reservation(order_id) == "released")
 
 
+def test_an_order_of_which_everything_got_lost_is_taken_up_by_the_sweeper(shop: SmallShop) -> None:
+    with shop.frozen("orders-relay"):
+        order_id = shop.order()
+        shop.rows("orders", "DELETE FROM outbox WHERE correlation_id = %(id)s", id=order_id)
+    shop.rows(
+        "orders", "UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id = %(id)s", id=order_id
+    )
+
+    sweep = "UPDATE outbox SET available_at = now() WHERE timer_key = 'sweep' RETURNING 1"
+    eventually(lambda: shop.rows("orders", sweep))
+
+    assert shop.becomes(order_id, "completed", "cancelled")["status"] == "completed"
+    assert "swept" in events(shop, order_id)
+
+
 def test_a_command_that_got_lost_is_asked_for_again_by_healing(shop: SmallShop) -> None:
     with shop.frozen("orders-relay"):
         order_id = shop.order()
