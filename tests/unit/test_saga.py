@@ -201,9 +201,13 @@ def test_after_the_pivot_silence_is_asked_again_for_ever(shop: Shop, steps: int)
     assert order.status == "completed"
 
 
-def test_a_timer_that_is_itself_late_starts_its_time_anew(shop: Shop) -> None:
+@pytest.mark.parametrize("asked_before", [0, 1], ids=["first", "second"])
+def test_a_timer_that_is_itself_late_starts_its_time_anew(shop: Shop, asked_before: int) -> None:
     """Our own outage, or the broker's, must not end an order."""
     order = after(shop, 0)
+    for _ in range(asked_before):
+        shop.bus.advance(STEP_S / 2)
+        shop.bus.run()
     asked(shop)
 
     shop.bus.advance(STEP_S * 50)

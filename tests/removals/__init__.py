@@ -1,0 +1,1 @@
+"""Trials that take safety mechanisms out: `python -m tests.removals`."""
