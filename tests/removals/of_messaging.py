@@ -17,7 +17,7 @@ OF_MESSAGING = (
             ),
         ),
         f"{_MESSAGING}/test_duplicates.py::test_a_message_sent_again_later_takes_no_second_effect",
-    ),,
+    ),
     Removal(
         "outbox",
         "Outbox: messages leave with the transaction, or not at all",
@@ -34,7 +34,7 @@ OF_MESSAGING = (
         ),
         "tests/integration/test_inventory_batches.py::"
         "test_a_message_that_the_database_refuses_hurts_only_itself",
-    ),,
+    ),
     Removal(
         "strict-consumer",
         "Strict consumer: what cannot be read is a dead letter",
@@ -47,7 +47,7 @@ OF_MESSAGING = (
             ),
         ),
         f"{_MESSAGING}/test_bad_messages.py::test_an_unreadable_body_is_buried_with_its_reason",
-    ),,
+    ),
     Removal(
         "decode-error",
         "Strict consumer: so is what cannot be unpacked",
@@ -60,7 +60,7 @@ OF_MESSAGING = (
             ),
         ),
         f"{_MESSAGING}/test_bad_messages.py::test_a_compressed_message_is_buried",
-    ),,
+    ),
     Removal(
         "late-acks",
         "Acknowledged only after the verdict",
@@ -73,7 +73,7 @@ OF_MESSAGING = (
             ),
         ),
         f"{_MESSAGING}/test_crashes.py::test_a_message_that_kills_its_process_once_takes_effect_once",
-    ),,
+    ),
     Removal(
         "alone",
         "A bad message of a batch hurts only itself",
@@ -86,14 +86,14 @@ OF_MESSAGING = (
             ),
         ),
         f"{_MESSAGING}/test_bad_messages.py::test_one_bad_message_in_a_batch_harms_no_other",
-    ),,
+    ),
     Removal(
         "dead-letter-confirmed",
         "A dead letter is confirmed before its message is acknowledged",
         "the broker's answer is not looked at",
         (Edit("shared_events/runtime.py", "if parcel.id in outcome.confirmed:", "if parcel.id:"),),
         "tests/unit/test_verdicts.py::test_a_message_is_kept_until_its_copy_is_confirmed",
-    ),,
+    ),
     Removal(
         "forged",
         "A message counts only if the user of its source published it",
@@ -106,7 +106,7 @@ OF_MESSAGING = (
             ),
         ),
         f"{_MESSAGING}/test_bad_messages.py::test_a_message_from_another_than_it_says_is_buried",
-    ),,
+    ),
     Removal(
         "confirms",
         "Relay: deletes only what the broker has confirmed",
@@ -119,7 +119,7 @@ OF_MESSAGING = (
             ),
         ),
         f"{_MESSAGING}/test_relay.py::test_what_a_silent_broker_has_not_confirmed_stays_in_the_outbox",
-    ),,
+    ),
     Removal(
         "mandatory",
         "Relay: what no queue takes comes back",
@@ -127,7 +127,7 @@ OF_MESSAGING = (
         (Edit("shared_events/publisher.py", "mandatory=True", "mandatory=False"),),
         f"{_MESSAGING}/test_relay.py::"
         "test_a_reply_that_nobody_can_receive_is_buried_and_its_replay_leaves_again",
-    ),,
+    ),
     Removal(
         "relay-lease",
         "Relay: rows that another has leased are left alone",
@@ -140,7 +140,7 @@ OF_MESSAGING = (
             ),
         ),
         f"{_MESSAGING}/test_relay.py::test_two_relays_share_the_work",
-    ),,
+    ),
     Removal(
         "relay-finish",
         "Relay: a stopped one deletes what it has published",
@@ -148,5 +148,5 @@ OF_MESSAGING = (
         (Edit("shared_events/relay/__init__.py", "        self._finish()\n", ""),),
         f"{_MESSAGING}/test_relay.py::"
         "test_a_relay_that_is_stopped_in_the_middle_leaves_nothing_to_be_sent_again",
-    ),,
+    ),
 )

@@ -17,7 +17,7 @@ OF_SERVICES = (
             ),
         ),
         "tests/unit/test_saga.py::test_failure_reads_up",
-    ),,
+    ),
     Removal(
         "late-success",
         "Saga: a success that comes after a failure is undone again",
@@ -30,7 +30,7 @@ OF_SERVICES = (
             ),
         ),
         "tests/unit/test_saga.py::test_a_success_that_comes_after_the_end_is_undone_again",
-    ),,
+    ),
     Removal(
         "silence",
         "Saga: a silent step is in doubt, and undone too",
@@ -44,7 +44,7 @@ OF_SERVICES = (
         ),
         "tests/unit/test_saga.py::"
         "test_before_the_pivot_silence_is_asked_again_and_then_undone_with_the_silent_step",
-    ),,
+    ),
     Removal(
         "late-timer",
         "Saga: only a participant's own silence ends a step",
@@ -57,7 +57,7 @@ OF_SERVICES = (
             ),
         ),
         "tests/unit/test_saga.py::test_a_timer_that_is_itself_late_starts_its_time_anew",
-    ),,
+    ),
     Removal(
         "pivot",
         "Saga: after the pivot silence undoes nothing",
@@ -70,7 +70,7 @@ OF_SERVICES = (
             ),
         ),
         "tests/unit/test_saga.py::test_after_the_pivot_silence_is_asked_again_for_ever",
-    ),,
+    ),
     Removal(
         "stock-tombstone",
         "Tombstone: an undo before its do refuses what comes later (stock)",
@@ -83,7 +83,7 @@ OF_SERVICES = (
             ),
         ),
         "tests/unit/test_inventory_handlers.py::test_an_undo_before_its_do_leaves_a_tombstone",
-    ),,
+    ),
     Removal(
         "constraint",
         "Stock: the database itself refuses to oversell",
@@ -97,7 +97,7 @@ OF_SERVICES = (
         ),
         "tests/integration/test_inventory_batches.py::"
         "test_the_database_refuses_to_oversell_whatever_the_code_does",
-    ),,
+    ),
     Removal(
         "stock-locks",
         "Stock: rows are locked before they are read",
@@ -111,14 +111,14 @@ OF_SERVICES = (
         ),
         "tests/integration/test_inventory_batches.py::"
         "test_commands_that_race_each_other_leave_every_sum_right",
-    ),,
+    ),
     Removal(
         "all-or-nothing",
         "Stock: every line of an order is set aside, or none",
         "shortages are not looked at",
         (Edit("inventory_svc/domain.py", "        if shortages:\n", "        if not wanted:\n"),),
         "tests/unit/test_inventory_handlers.py::test_nothing_is_set_aside_if_one_line_is_short",
-    ),,
+    ),
     Removal(
         "payment-tombstone",
         "Tombstone: an undo before its do refuses what comes later (money)",
@@ -131,14 +131,14 @@ OF_SERVICES = (
             ),
         ),
         f"{_PAYMENTS}::test_a_void_that_finds_nothing_refuses_what_comes_later",
-    ),,
+    ),
     Removal(
         "lease-token",
         "Payment lease: a result counts only under the last lease",
         "the token is not compared",
         (Edit("payments_svc/domain/payment.py", "if intent.lease_token != lease:", "if False:"),),
         f"{_PAYMENTS}::test_the_late_result_of_an_old_lease_is_ignored",
-    ),,
+    ),
     Removal(
         "lease-held",
         "Payment lease: one executor at a time makes a call",
@@ -151,7 +151,7 @@ OF_SERVICES = (
             ),
         ),
         f"{_PAYMENTS}::test_a_copy_delivered_during_the_call_does_not_keep_the_result_out",
-    ),,
+    ),
     Removal(
         "provider-key",
         "Payment: a call is repeated under its first key",
@@ -164,7 +164,7 @@ OF_SERVICES = (
             ),
         ),
         f"{_PAYMENTS}::test_an_executor_killed_between_the_call_and_the_result_leaves_one_charge",
-    ),,
+    ),
     Removal(
         "idempotency-row",
         "Idempotency key: its answer is stored in the effect's transaction",
@@ -179,7 +179,7 @@ OF_SERVICES = (
             ),
         ),
         "tests/integration/test_idempotency.py::test_an_effect_that_is_rolled_back_at_the_end_frees_the_key",
-    ),,
+    ),
     Removal(
         "idempotency",
         "Idempotency key: one effect, whatever Redis has forgotten",
@@ -192,7 +192,7 @@ OF_SERVICES = (
             ),
         ),
         "tests/integration/test_idempotency.py::test_without_redis_the_answers_are_the_same",
-    ),,
+    ),
     Removal(
         "leaving",
         "Rolling restart: what is to end says so before it does",
@@ -205,5 +205,5 @@ OF_SERVICES = (
             ),
         ),
         "tests/unit/test_http_health.py::test_what_is_told_to_leave_says_so_until_the_mark_is_gone",
-    ),,
+    ),
 )
