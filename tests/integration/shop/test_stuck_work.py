@@ -97,6 +97,19 @@ def test_goods_held_for_an_order_that_nobody_knows_are_asked_about_and_released(
     eventually(lambda: shop.reservation(order_id) == "released")
 
 
+def test_goods_held_for_an_order_that_still_waits_are_asked_about_and_kept(shop: SmallShop) -> None:
+    with shop.frozen("payments-worker"):
+        order_id = shop.order()
+        shop.becomes(order_id, "reserved")
+        elapsed = "UPDATE outbox SET available_at = now() WHERE timer_key = %(key)s"
+        shop.rows("inventory", elapsed, key=f"hold:{order_id}")
+        kept = "SELECT 1 FROM inbox WHERE type = 'inventory.keep_reservation' AND correlation_id = %(id)s"
+        eventually(lambda: shop.rows("inventory", kept, id=order_id))
+        assert shop.reservation(order_id) == "held"
+
+    assert shop.becomes(order_id, "completed", "cancelled")["status"] == "completed"
+
+
 def test_an_order_of_which_everything_got_lost_is_taken_up_by_the_sweeper(shop: SmallShop) -> None:
     with shop.frozen("orders-relay"):
         order_id = shop.order()
