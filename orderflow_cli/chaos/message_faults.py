@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,6 +36,7 @@ def duplicate_all(scene: Scene, _fault: Fault) -> Iterator[None]:
     Commands, replies and facts are seen on `messages`, timers on `<service>.x`. What travels there besides,
     retries and dead letters, is nobody's second message.
     """
+    seen: deque[Any] = deque()
 
     def copy(message: Any) -> None:
         properties = dict(message.properties)
@@ -47,15 +49,20 @@ def duplicate_all(scene: Scene, _fault: Fault) -> Iterator[None]:
         message.channel.basic_publish(again, exchange=info["exchange"], routing_key=info["routing_key"])
         scene.count(copies=1)
 
+    def copy_all(_channel: Any) -> None:
+        while seen:  # not in the callback: py-amqp reads on while it publishes, and would call it again
+            copy(seen.popleft())
+
     def listen(channel: Any) -> None:
+        seen.clear()
         queue, _, _ = channel.queue_declare("", exclusive=True, durable=False)
         channel.queue_bind(queue, MESSAGES, "#")
         for its in CONTRACTS.values():
             if its.kind is Timer:
                 channel.queue_bind(queue, f"{its.sent_by}.x", its.type)
-        channel.basic_consume(queue, no_ack=True, callback=copy)
+        channel.basic_consume(queue, no_ack=True, callback=seen.append)
 
-    with Session(scene.outsider, listen):
+    with Session(scene.outsider, listen, copy_all):
         yield
 
 

@@ -69,6 +69,7 @@ class Session:
         self, outsider: Outsider, open_: Callable[[Any], None], turn: Callable[[Any], None] = lambda _: None
     ) -> None:
         self._outsider, self._open, self._turn = outsider, open_, turn
+        self._failure: Exception | None = None
         self._stop = threading.Event()
         self._is_open = threading.Event()
         self._thread = threading.Thread(target=self._run, name="outsider", daemon=True)
@@ -85,6 +86,8 @@ class Session:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        if self._failure is not None:
+            raise CommandError(f"the fault ended early: {self._failure!r}") from self._failure
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -92,6 +95,9 @@ class Session:
                 self._converse()
             except LOST:
                 self._stop.wait(_PAUSE_S)
+            except Exception as unexpected:  # told when it is left, where somebody listens
+                self._failure = unexpected
+                return
 
     def _converse(self) -> None:
         connection = self._outsider.connect()
