@@ -91,7 +91,7 @@ class Blueprint:
         upstreams = {f"{service.upper()}_UPSTREAMS": " ".join(found) for service, found in apis.items()}
         management = self.access.management_url("flower").rpartition("@")[2]
         return upstreams | {
-            "FLOWER_UPSTREAM": f"127.0.0.1:{self.state.port_of('flower')}",
+            "FLOWER_UPSTREAM": " ".join(self.state.addresses("flower")),
             "RABBITMQ_UPSTREAM": management,
             "RABBITMQ_AUTHORIZATION": basic("flower", self.access.passwords["flower"]),
             "OPS_USER": OPS_USER,

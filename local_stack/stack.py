@@ -91,14 +91,14 @@ class Stack:
         """
         old = self.supervisor.units[name]
         with self._rolling:
-            if old.role == "api" and old.health:
-                self._roll_api(old)
+            if old.role in {"api", "flower"} and old.health:
+                self._roll_server(old)
             elif old.role == "gateway" and old.health:
                 self._roll_gateway()
             else:
                 self.supervisor.restart([name])
 
-    def _roll_api(self, old: Unit) -> None:
+    def _roll_server(self, old: Unit) -> None:
         """Open a second door, have the gateway see it, have it leave the first, and close that one."""
         self.state.swap_ports(old.name)
         try:
@@ -218,8 +218,7 @@ class Stack:
         apis: dict[str, list[str]] = {service: [] for service in SERVICES}
         for unit in self.supervisor.units.values():
             if unit.role == "api" and not unit.removed:
-                ports = sorted(self.state.port_of(name) for name in (unit.name, state.spare_of(unit.name)))
-                apis[unit.name.partition("-")[0]] += [f"127.0.0.1:{port}" for port in ports]
+                apis[unit.name.partition("-")[0]] += self.state.addresses(unit.name)
         return apis
 
 

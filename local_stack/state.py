@@ -43,6 +43,10 @@ class State:
             self.ports[name] = free_port()
         return self.ports[name]
 
+    def addresses(self, name: str) -> list[str]:
+        """Return where a process is or, after a restart, will be: its port and the spare one, in fixed order."""
+        return [f"127.0.0.1:{port}" for port in sorted((self.port_of(name), self.port_of(spare_of(name))))]
+
     def swap_ports(self, name: str) -> None:
         """Exchange the port under a name for the spare one beside it, where a successor can start."""
         spare = spare_of(name)
