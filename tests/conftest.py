@@ -5,8 +5,10 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from local_stack.access import Access, new_passwords
 from local_stack.servers import Servers
@@ -18,6 +20,19 @@ class PrivateServers:
 
     servers: Servers
     access: Access
+
+
+class _ByServers(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """Gives all tests that share servers, or a stack, to one process of the run; the others go where there is room."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.split("/")[1]
+        return folder if folder in {"system", "integration"} else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByServers:
+    """Name the scheduler to pytest-xdist."""
+    return _ByServers(config, log)
 
 
 @pytest.fixture(scope="session")
