@@ -73,7 +73,7 @@ class Tree:
         """Run these tests and return how each went; one that was given with parameters went as its worst."""
         report = self.folder / "report.xml"
         report.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *tests]
+        command = [sys.executable, "-m", "pytest", "-q", "-n0", f"--junitxml={report}", *tests]
         environment = {**os.environ, "PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
         try:
             done = subprocess.run(

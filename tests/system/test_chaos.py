@@ -63,3 +63,16 @@ def test_what_cannot_be_done_is_refused_in_one_line(
     assert "there is no fault 'hail'" in unknown.stderr
     assert "say --yes" in foreign.stderr
     assert [len(each.stderr.splitlines()) for each in (unknown, foreign)] == [1, 1]
+
+
+def test_a_stack_without_the_fault_proxy_says_what_it_cannot_break(stack: RunningStack) -> None:
+    refused = stack.run("chaos", "--faults", "black-hole", check=False)
+    left_out = stack.run(
+        "chaos", "--orders", "5", "--seconds", "5", "--faults", "latency,redis-flushed", "--json"
+    )
+
+    assert refused.returncode == 1
+    assert "started without the fault proxy" in refused.stderr
+    found = json.loads(left_out.stdout)
+    assert found["left_out"].keys() == {"latency"}
+    assert [fault["kind"] for fault in found["faults"]] == ["redis-flushed"]
