@@ -23,7 +23,7 @@ OPS_USER = "ops"
 SCALABLE = (*(f"{service}-{kind}" for service in SERVICES for kind in ("api", "worker", "relay")),
             "payments-executor")  # fmt: skip
 SINGLE = ("provider-simulator", "flower")
-_CONCURRENCY = {"worker": 2, "executor": 2}
+_CONCURRENCY = {"worker": 2, "executor": 8}
 _THREADS = 8
 _MOST = 32
 _NAME = re.compile(r"(?P<base>[a-z]+-[a-z]+?)(?:-(?P<number>\d+))?")

@@ -66,7 +66,13 @@ class Breaker:
         opened_at = breaker._state_storage.opened_at  # pybreaker has no public way to ask
         if opened_at is None:
             return 0.0
-        return max(0.0, self._reset_s - float((datetime.now(UTC) - opened_at).total_seconds()))
+        open_for_s = self._reset_s - float((datetime.now(UTC) - opened_at).total_seconds())
+        if (
+            open_for_s > self._reset_s
+        ):  # opened in the future: our clock is wrong, or was that of who opened it
+            breaker.half_open()
+            return 0.0
+        return max(0.0, open_for_s)
 
     @property
     def looks_closed(self) -> bool:
@@ -99,7 +105,7 @@ class Breaker:
         def fail() -> None:
             raise error
 
-        self._seen_at = float("-inf")
+        self._seen_at = self._told_at = float("-inf")  # so the next success is told
         with suppress(pybreaker.CircuitBreakerError, type(error)):
             self._current().call(fail)
 

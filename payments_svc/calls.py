@@ -11,7 +11,7 @@ a slow call holds up none of the others.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -70,22 +70,18 @@ class Answered(NamedTuple):
     result: Outcome | Silence
 
 
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(AT_ONCE, thread_name_prefix="call")
-
-
 @dataclass(frozen=True)
 class Calls:
-    """The effect of `payments.call_due` messages. Its threads start with the first calls."""
+    """The effect of `payments.call_due` messages."""
 
     engine: Engine
     provider: Provider
     breaker: Breaker
-    threads: ThreadPoolExecutor = field(default_factory=_threads)
 
     def __call__(self, attempts: Sequence[Attempt]) -> tuple[tuple[str, float], ...]:
         """Make the calls that are still needed and that nobody else is making."""
-        for answered in self._answers(self._lease(attempts)):
+        leased = self._lease(attempts)
+        for answered in self._answers(leased) if leased else ():
             self._take(answered)
         return ()
 
@@ -113,11 +109,15 @@ class Calls:
         if len(leased) == 1:
             yield [self._answer(leased[0])]
             return
-        running = {self.threads.submit(self._answer, each) for each in leased}
-        while running:
-            wait(running, return_when=FIRST_COMPLETED)
-            done, running = _gathered(running)
-            yield [each.result() for each in done]
+        threads = ThreadPoolExecutor(len(leased), thread_name_prefix="call")
+        try:
+            running = {threads.submit(self._answer, each) for each in leased}
+            while running:
+                wait(running, return_when=FIRST_COMPLETED)
+                done, running = _gathered(running)
+                yield [each.result() for each in done]
+        finally:  # a call that never returns keeps its own thread, and none of the next batch
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _answer(self, leased: Leased) -> Answered:
         """Call the provider."""

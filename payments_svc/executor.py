@@ -26,7 +26,7 @@ def executor() -> Celery:
     environment.load_or_exit(lambda: logs.configure(NAME))
 
     def runtime() -> Runtime:
-        engine = database.engine(servers.database_url, pool_size=1, process=NAME)
+        engine = database.engine(servers.database_url, pool_size=1, process=NAME, keyed=True)
         effect = Calls(engine, payment_provider(), Breaker(servers.redis_url))
         return make_runtime(PAYMENT_CALLS, effect, servers, tiers_s)
 

@@ -42,6 +42,7 @@ class Provider(Protocol):
     Every call carries an idempotency key: a repeat under the same key has no further effect and returns the
     first outcome, whatever has happened since. The same key with other arguments is refused. Every call
     returns within a few seconds or raises ProviderUnavailable or ProviderTimeout. Amounts are minor units.
+    One instance is called from many threads at once.
     """
 
     def authorize(self, key: str, amount: int, currency: str, method: str, order_id: str) -> Outcome:

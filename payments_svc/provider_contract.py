@@ -10,6 +10,7 @@ The tokens below may be replaced by class attributes of the same names.
 # ruff: noqa: S101  (these are tests, kept with the port so that other teams can subclass them)
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
@@ -95,6 +96,17 @@ class ProviderContract:
 
         assert [purchase.authorize() for _ in range(3)] == [first] * 3
         assert purchase.shows(held=purchase.amount)
+
+    def test_calls_side_by_side_each_get_their_own_answer(self, provider: Provider) -> None:
+        """Many threads, one instance: a client that is not made for that would mix up the answers."""
+        purchases = [Purchase(provider, self.approved_method, amount=100 + place) for place in range(16)]
+
+        with ThreadPoolExecutor(len(purchases)) as threads:
+            outcomes = list(threads.map(Purchase.authorize, purchases))
+
+        assert [purchase.authorize() for purchase in purchases] == outcomes
+        assert len({outcome.reference for outcome in outcomes if isinstance(outcome, Approved)}) == 16
+        assert all(purchase.shows(held=purchase.amount) for purchase in purchases)
 
     def test_a_declined_method_is_refused_with_a_code_and_holds_nothing(self, provider: Provider) -> None:
         """A refusal is an answer, not an error; it stays under its key."""

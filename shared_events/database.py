@@ -28,7 +28,6 @@ _OPTIONS = " ".join(
         "lock_timeout=5s",
         "idle_in_transaction_session_timeout=30s",
         "jit=off",
-        "plan_cache_mode=force_generic_plan",  # rows are found by their keys: one plan serves all
         "timezone=UTC",
     )
 )
@@ -57,14 +56,17 @@ class _Bounded(psycopg.Connection[Any]):
             raise psycopg.OperationalError(f"no answer within {ANSWER_WITHIN_S:g} s") from error
 
 
-def engine(url: str, *, pool_size: int, process: str, durable: bool = True) -> Engine:
+def engine(url: str, *, pool_size: int, process: str, durable: bool = True, keyed: bool = False) -> Engine:
     """Return an engine of at most `pool_size` connections, each with time-outs on connecting and on statements.
 
     `process` is shown in `pg_stat_activity`. No connection is made before the first use, so an engine may be
     made before a fork. Without `durable` a crash of the server may take back the last commits: only for work
-    that is repeated without harm, and after which nothing is acknowledged.
+    that is repeated without harm, and after which nothing is acknowledged. `keyed`: rows are found by their keys
+    alone, so each statement is planned once; a partial index would not be found so by a parameter's value.
     """
-    options = _OPTIONS if durable else f"{_OPTIONS} -c synchronous_commit=off"
+    options = _OPTIONS
+    options += "" if durable else " -c synchronous_commit=off"
+    options += " -c plan_cache_mode=force_generic_plan" if keyed else ""
     made = sqlalchemy.create_engine(
         sqlalchemy.make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool_size,

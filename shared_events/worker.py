@@ -29,7 +29,9 @@ def service_worker(handlers: Handlers, work: Callable[[Connection], UnitOfWork])
     queue = work_queue(handlers.service)
 
     def runtime() -> Runtime:
-        engine = database.engine(servers.database_url, pool_size=1, process=f"{handlers.service}-worker")
+        engine = database.engine(
+            servers.database_url, pool_size=1, process=f"{handlers.service}-worker", keyed=True
+        )
         return make_runtime(queue, Transaction(engine, handlers, work), servers, tiers_s)
 
     return worker_app(queue, handlers, runtime, broker_url=servers.broker_url)

@@ -1,16 +1,24 @@
 """Payments on real PostgreSQL and the real simulator: intent, then call, then result, whoever dies between."""
 
 import os
+import signal
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
 from simulator_process import SimulatorProcess
 from uuid_utils.compat import uuid7
 
 from payments_svc.breaker import Breaker
+from payments_svc.calls import AT_ONCE
+from payments_svc.provider import ProviderTimeout
 from payments_svc.simulator_provider import SimulatorProvider
 from shared_events.contracts.payments import AuthorizePayment, CapturePayment, VoidPayment
 from shared_events.contracts.values import Money
@@ -275,6 +283,52 @@ def test_without_redis_the_breaker_is_each_processs_own(payments, order):
         breaker.call(lambda: 1 // 0)
 
     assert breaker.state == "open"
+
+
+class NeverAnswers(SimulatorProvider):
+    """A provider class that breaks its promise to end every call in time."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:1")
+        self.release = threading.Event()
+
+    def authorize(self, *_: Any) -> Any:
+        """Wait for the end of the test."""
+        self.release.wait(60)
+        raise ProviderTimeout("at last")
+
+
+def test_calls_that_never_return_hold_up_no_later_batch(payments, provider):
+    """The soft limit ends the batch; its threads are left behind, and the next batch has threads of its own."""
+    hangs = NeverAnswers()
+    executor = payments.executor(hangs)
+    lost, later = [uuid7() for _ in range(AT_ONCE)], [uuid7(), uuid7()]
+    payments.receives(*map(authorize, lost))
+
+    with pytest.raises(SoftTimeLimitExceeded), soft_limit(0.3):
+        executor(payments.due())
+    payments.receives(*map(authorize, later))
+    replace(executor, provider=provider)(payments.due())
+
+    assert [payments.said(order) for order in later] == [["payment_authorized"]] * 2
+    hangs.release.set()
+
+
+@contextmanager
+def soft_limit(seconds: float) -> Iterator[None]:
+    """Raise in this thread what Celery raises at the soft limit, by the signal that it uses."""
+
+    def expired(*_: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    before = signal.signal(signal.SIGUSR1, expired)
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_many_executors_at_once_charge_each_order_once(payments, simulator: SimulatorProcess, provider):
