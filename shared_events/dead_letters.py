@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 
 from shared_events.contract import Envelope, Unreadable
 from shared_events.delivery import Delivery, open_envelope, whole
+from shared_events.outbox import WAKE_THE_RELAY
 from shared_events.retries import PERMANENT, Forged
 from shared_events.tables import DEAD_LETTERS, INBOX, OUTBOX
 from shared_events.topology import PAYMENT_CALLS, work_queue
@@ -114,7 +115,7 @@ def replay(connection: Connection, service: str, ids: Sequence[UUID], *, by: str
     ).all()
     if rows:
         connection.execute(insert(OUTBOX), [_outbox_row(service, row) for row in rows])
-        connection.execute(text("SELECT pg_notify('outbox', '') FROM relay_state WHERE asleep"))
+        connection.execute(text(WAKE_THE_RELAY))
     return _resolve(connection, [row.id for row in rows], REPLAYED, by, reason)
 
 
