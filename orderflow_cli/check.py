@@ -54,7 +54,7 @@ def command(
         report = examine(its, api, only=only, settle_s=0.0 if heals else settle_s)
         if heals:
             healed = heal(api, report, why=why, dry_run=dry_run)
-        if healed and not dry_run:
+        if heals and (settle_s or (healed and not dry_run)):
             report = examine(its, api, only=only, settle_s=settle_s)
     click.echo(_json(report, healed) if as_json else text(report) + _told(healed, dry_run=dry_run))
     if report.broken or (at_rest and report.settling):
