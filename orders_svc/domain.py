@@ -151,12 +151,12 @@ class Order:
     ) -> tuple[Output, ...]:
         """Repeat, for an operator, what is waited for or undone; no clock is moved. Nothing if it is completed.
 
-        `timed` are the steps for which a timer waits.
+        `timed` are the steps for which a timer waits. Where there is nothing to repeat, nothing is noted either.
         """
-        if self.status == COMPLETED:
-            return ()
-        self._note(now, HEALED, f"by {by}: {reason}".rstrip(": "))
-        return checkout.asked_again(self.saga, self, now, timed)
+        said = () if self.status == COMPLETED else checkout.asked_again(self.saga, self, now, timed)
+        if said:
+            self._note(now, HEALED, f"by {by}: {reason}".rstrip(": "))
+        return said
 
     def waits_for(self, checkout: "Engine[Order]") -> list[str]:
         """Say in words what the order waits for; nothing if it is final."""

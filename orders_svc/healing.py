@@ -1,6 +1,7 @@
 """What an operator may have repeated for orders that wait: commands that are idempotent for ever, nothing else."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -31,7 +32,7 @@ def healer(checkout: Engine[Order]) -> Heal:
             orders = [
                 each for each in work.orders.values() if each.id not in fresh and each.status != COMPLETED
             ]
-            done = [Healed(order.id, _words(order, checkout)) for order in orders]
+            done = [Healed(order.id, words(order, checkout, work.now)) for order in orders]
             for order in () if wish.dry_run else orders:
                 steps = {step.name for step in checkout.saga.steps if f"{order.id}:{step.name}" in timed}
                 said = order.heal(checkout, wish.by, wish.reason, steps, work.now)
@@ -41,9 +42,12 @@ def healer(checkout: Engine[Order]) -> Heal:
     return heal
 
 
-def _words(order: Order, checkout: Engine[Order]) -> str:
-    waits_for = order.waits_for(checkout)
-    return f"asked again: {', '.join(waits_for)}" if waits_for else "its undos repeated"
+def words(order: Order, checkout: Engine[Order], now: datetime) -> str:
+    """Say what healing does for an order; of one that never began what can be undone, that there is nothing to do."""
+    if waits_for := order.waits_for(checkout):
+        return f"asked again: {', '.join(waits_for)}"
+    undos = checkout.asked_again(order.saga, order, now, ())
+    return "its undos repeated" if undos else "nothing to do: nothing of it was to be undone"
 
 
 def _asked_lately(connection: Connection, wish: Wish) -> set[UUID]:

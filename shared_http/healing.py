@@ -62,7 +62,7 @@ class HealedSchema(Schema):
 
 
 class HealedListSchema(Schema):
-    """What was done, for each order that something was done for."""
+    """What was done for each order that was looked after, in words."""
 
     dry_run = fields.Boolean(required=True)
     items = fields.List(fields.Nested(HealedSchema), required=True)

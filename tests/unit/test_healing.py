@@ -8,6 +8,7 @@ from shop_in_memory import STEP_S, Shop
 
 from orderflow_cli.waiting import BEFORE_PIVOT, COMMANDS, Wait, clock
 from orders_svc.domain import HEALED, Order
+from orders_svc.healing import words
 from shared_events.contract import contract_of
 from shared_events.contracts import inventory, orders, payments
 from shared_events.handlers import Later
@@ -61,6 +62,23 @@ def test_healing_a_cancelled_order_repeats_its_undos_and_a_completed_one_nothing
     assert {type(each) for each in healed(shop, order)} == {inventory.ReleaseStock, payments.VoidPayment}
     order.status = "completed"
     assert healed(shop, order) == []
+
+
+def test_healing_a_cancelled_order_that_began_nothing_says_so_and_notes_nothing(shop: Shop) -> None:
+    order = shop.place()
+    assert words(order, shop.saga, shop.bus.now).startswith("asked again: ")
+    order.hear(shop.saga, inventory.StockRejected(order_id=order.id, shortages=()), shop.bus.now)
+    noted = len(order.news)
+
+    assert order.status == "cancelled"
+    assert words(order, shop.saga, shop.bus.now).startswith("nothing to do")
+    assert healed(shop, order) == []
+    assert len(order.news) == noted
+
+    undone = shop.place()
+    shop.cancel(undone)
+    undone.hear(shop.saga, inventory.StockReleased(order_id=undone.id), shop.bus.now)
+    assert words(undone, shop.saga, shop.bus.now) == "its undos repeated"
 
 
 def test_the_words_of_a_wait_are_those_of_the_saga(shop: Shop) -> None:
