@@ -30,8 +30,10 @@ class Healed:
 def heal(api: Api, report: Report, *, why: str, dry_run: bool) -> list[Healed]:
     """Have each service do what it safely can for the orders that a check found something about.
 
-    An order for which something is on its way is left alone, and so is one with an open dead letter. Inventory is
-    asked only about orders that are more than slow: a question about an open order only holds its goods longer.
+    An order of which the check saw a message on its way, or an open dead letter, is not named here and so left alone
+    (`invariants/survey.py` looks, for all but strict rules); the services themselves do not look for dead letters.
+    Inventory is asked only about orders that are more than slow: a question about an open order only holds its goods
+    longer.
     """
     found = [each for each in (*report.broken, *report.settling) if each.order_id]
     everything = {str(each.order_id) for each in found}

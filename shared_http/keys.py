@@ -37,7 +37,7 @@ class RemoteKeys:
 
     One fetch runs at a time, and no request waits for it longer than WAIT_S, even if the answer comes in drops. After
     a failure nobody waits for 5 s, so an identity provider that is down cannot hold all request threads. Known keys go
-    on working.
+    on working until they are that old.
     """
 
     def __init__(self, url: str) -> None:

@@ -1,6 +1,6 @@
 """What a request sees while something behind the API is away: measured, row by row, on real servers.
 
-`python -m tests.outages` starts servers of its own and prints the table of docs/operations.md, in about two
+`python -m tests.outages` starts servers of its own and prints the table of docs/limits.md, in about two
 minutes; `tests/integration/test_outages_of_requests.py` holds each row to its bound.
 """
 
