@@ -18,7 +18,8 @@ from local_stack.process import started_at
 
 _POLL_S = 0.2
 _SETTLE_S = 120.0
-_RESTART_S = 150.0
+# Whoever it replaced before ends within 30 s, its successor is ready within 120 s, and the gateway looks at both.
+_RESTART_S = 200.0
 Say = Callable[[str], None]
 
 

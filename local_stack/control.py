@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +36,8 @@ def ask(data: Path, verb: str, *, within_s: float = 30, **arguments: Any) -> dic
             connection.connect(path)
             connection.sendall(request)
             answer = json.loads(_line(connection))
+    except TimeoutError as error:
+        raise NoStackError(f"the stack in {data} has not answered for {within_s:g} s") from error
     except (OSError, ValueError) as error:
         raise NoStackError(f"no stack is running in {data}: start one with `./orderflow up`") from error
     if "refused" in answer:
@@ -74,13 +77,20 @@ class Listener:
     def _converse(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
             connection.settimeout(10)
-            try:
-                answer = self._answer(json.loads(_line(connection)))
-            except StackError as error:
-                answer = {"refused": error.format_message()}
-            except ValueError:
-                answer = {"refused": "not a request"}
-            connection.sendall(json.dumps(answer).encode() + b"\n")
+            connection.sendall(json.dumps(self._reply(connection)).encode() + b"\n")
+
+    def _reply(self, connection: socket.socket) -> dict[str, Any]:
+        try:
+            request = json.loads(_line(connection))
+        except ValueError:
+            return {"refused": "not a request"}
+        try:
+            return self._answer(request)
+        except StackError as error:
+            return {"refused": error.format_message()}
+        except Exception as error:  # a fault of ours: whoever asks is told, and the log has all of it
+            traceback.print_exc()
+            return {"refused": f"the stack failed at this: {error!r}"}
 
 
 def _line(connection: socket.socket) -> bytes:

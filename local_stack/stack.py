@@ -15,6 +15,7 @@ from local_stack.account import reachable, server_account
 from local_stack.blueprint import Blueprint
 from local_stack.errors import StackError
 from local_stack.gateway import Gateway
+from local_stack.ports import is_free
 from local_stack.server import Server
 from local_stack.servers import PORTS, Servers
 from local_stack.state import State
@@ -26,8 +27,8 @@ from orderflow_cli.names import SERVERS, SERVICES
 from orderflow_cli.provision import DEPLOY, provision_postgres, provision_rabbitmq, provision_redis
 
 _SERVER_S, _PROCESS_S = 90.0, 120.0
-# The gateway looks at the health of each API once a second (`health_interval` in its Caddyfile).
-_SEEN_S = 1.5
+# Twice the time after which the gateway looks at the health of each API again (`health_interval`, 1 s).
+_SEEN_S = 2.0
 
 
 class Stack:
@@ -87,14 +88,18 @@ class Stack:
         """Restart one process, without a gap if it is behind or is the gateway; StackError if it does not start.
 
         The gap is avoided by a successor that runs beside the old one for a while. If the successor is never
-        ready, the old one goes on as if nothing had been asked.
+        ready, the old one goes on as if nothing had been asked. Where its port is taken there is a gap. One restart
+        goes on at a time, and waits (30 s at most) until nothing that an earlier one replaced holds the port.
         """
-        old = self.supervisor.units[name]
         with self._rolling:
-            if old.role in {"api", "flower"} and old.health:
+            self.supervisor.await_left(name)
+            old = self.supervisor.units.get(name)
+            if old is None or old.removed:
+                raise StackError(f"there is no {name} any more")
+            if old.role in {"api", "flower"} and old.health and self._spare_is_free(name):
                 self._roll_server(old)
-            elif old.role == "gateway" and old.health:
-                self._roll_gateway()
+            elif old.role == "gateway" and old.health and self._spare_is_free("gateway-admin"):
+                self._roll_gateway(old)
             else:
                 self.supervisor.restart([name])
 
@@ -104,29 +109,40 @@ class Stack:
         try:
             new = self.blueprint.unit(old.name)
             self.supervisor.start_beside(new, _PROCESS_S)
+            time.sleep(_SEEN_S)
+            self.supervisor.take_over(new, old)
         except StackError:
             self.state.swap_ports(old.name)
             raise
-        time.sleep(_SEEN_S)
-        self.supervisor.take_over(new)
-        mark = blueprint.leaving_mark(self.data, int(old.address.rpartition(":")[2]))
+        mark = blueprint.leaving_mark(self.data, old.port)
         mark.parent.mkdir(exist_ok=True)
         mark.touch()
         time.sleep(_SEEN_S)
         self.supervisor.retire(old)
 
-    def _roll_gateway(self) -> None:
+    def _roll_gateway(self, old: Unit) -> None:
         """Have another Caddy listen on the same port; the old one takes its clients to it before it ends."""
         self.state.swap_ports("gateway-admin")
         gateway = self._new_gateway()
         new = _server_unit(gateway, "gateway")
         try:
             self.supervisor.start_beside(new, _PROCESS_S)
+            self.supervisor.take_over(new, old)
         except StackError:
             self.state.swap_ports("gateway-admin")
             raise
         self._gateway = gateway
-        self.supervisor.retire(self.supervisor.take_over(new))
+        self.supervisor.retire(old)
+
+    def _spare_is_free(self, name: str) -> bool:
+        """Return whether a successor can start beside a process; the port was chosen when the stack came up."""
+        port = self.state.port_of(state.spare_of(name))
+        if not is_free(port):
+            self.supervisor.say(
+                f"{name}: somebody else has its second port, {port}: it is restarted with a gap"
+            )
+            return False
+        return True
 
     def _start_servers(self, supervisor: Supervisor) -> Access:
         elsewhere = given.servers()

@@ -100,20 +100,34 @@ class Supervisor:
             self.retire(unit)
             raise
 
-    def take_over(self, unit: Unit) -> Unit:
-        """Put a unit that runs beside its namesake in that one's place; return that one, which runs on."""
+    def take_over(self, unit: Unit, old: Unit) -> None:
+        """Put a unit that runs beside `old` in its place; that one runs on.
+
+        StackError, and the unit is ended, if `old` was removed meanwhile.
+        """
         with self._lock:
-            old = self.units[unit.name]
+            if self.units.get(unit.name) is not old or old.removed:
+                self.retire(unit)
+                raise StackError(f"{unit.name} was removed while its successor started")
             unit.restarts += old.restarts
             unit.wanted, unit.removed = old.wanted, old.removed
             self.units[unit.name] = unit
             self._beside[self._beside.index(unit)] = old
-        return old
 
     def retire(self, unit: Unit) -> None:
         """Have a unit that runs beside its namesake ended gracefully, and forget it."""
         with self._lock:
             unit.wanted, unit.removed = False, True
+
+    def await_left(self, name: str) -> None:
+        """Wait until none runs beside the unit of this name; each is killed when its time to end is over."""
+        while any(unit.name == name for unit in self._beside_now()):
+            if self._stopping.wait(0.05):
+                raise StackError("told to end while another was ending")
+
+    def _beside_now(self) -> list[Unit]:
+        with self._lock:
+            return list(self._beside)
 
     def await_ready(self, names: Iterable[str], seconds: float) -> None:
         """Wait until all of these are ready or degraded; StackError for one that dies again and again."""

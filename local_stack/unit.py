@@ -43,6 +43,11 @@ class Unit:
     _probing: bool = False
 
     @property
+    def port(self) -> int:
+        """The port of its address: a unit stays on the one that it was made for."""
+        return int(self.address.rpartition(":")[2])
+
+    @property
     def state(self) -> str:
         """`starting`, `ready`, `degraded`, `stopped` or `failed`."""
         if not self.process.alive():

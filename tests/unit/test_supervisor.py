@@ -54,7 +54,7 @@ def test_a_successor_takes_the_place_of_one_that_then_ends(supervisor: Superviso
 
     supervisor.start_beside(new, 10)
     assert old.process.alive()
-    assert supervisor.take_over(new) is old
+    supervisor.take_over(new, old)
     both = (old.process.alive(), new.process.alive())
     supervisor.retire(old)
 
@@ -91,7 +91,44 @@ def test_a_process_that_was_stopped_meanwhile_stays_stopped(supervisor: Supervis
     supervisor.start_beside(new, 10)
 
     supervisor.want(["api"], False)
-    supervisor.retire(supervisor.take_over(new))
+    supervisor.take_over(new, old)
+    supervisor.retire(old)
 
     eventually(lambda: not old.process.alive() and not new.process.alive())
     assert supervisor.describe()["processes"][0]["state"] == "stopped"
+
+
+def test_a_process_that_was_removed_meanwhile_has_no_successor(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    old, new = unit(tmp_path, LONG), unit(tmp_path, LONG)
+    supervisor.add(old)
+    supervisor.await_ready(["api"], 10)
+    supervisor.start_beside(new, 10)
+
+    supervisor.remove(["api"])
+    eventually(lambda: not supervisor.units)
+    with pytest.raises(StackError, match="api was removed while its successor started"):
+        supervisor.take_over(new, old)
+
+    supervisor.await_left("api")
+    assert not new.process.alive()
+
+
+def test_whoever_waits_for_one_that_leaves_goes_on_when_it_has_ended(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    slow = ["sh", "-c", "trap 'sleep 1; exit' TERM; while :; do sleep 0.1; done"]
+    old, new = unit(tmp_path, slow), unit(tmp_path, LONG)
+    supervisor.add(old)
+    supervisor.await_ready(["api"], 10)
+    supervisor.start_beside(new, 10)
+    supervisor.take_over(new, old)
+    supervisor.retire(old)
+    before = old.process.alive()
+
+    supervisor.await_left("api")
+
+    assert before
+    assert not old.process.alive()
+    assert new.process.alive()
