@@ -4,11 +4,15 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+from rich.markup import escape
+
 from orderflow_cli import check
 from orderflow_cli.accepted import Ledger
 from orderflow_cli.chaos import count
 from orderflow_cli.chaos.absorbed import Absorbed
+from orderflow_cli.chaos.insist import FAILURES, insist
 from orderflow_cli.chaos.load import Load, PatientShop, load_plan
+from orderflow_cli.chaos.outsider import Outsider
 from orderflow_cli.chaos.report import Result
 from orderflow_cli.chaos.rest import await_letters, await_rest, send_canary
 from orderflow_cli.chaos.scene import Scene
@@ -23,6 +27,7 @@ from orderflow_cli.invariants.judge import Report
 
 _PATIENCE_S = 300.0
 _SETTLE_S = 60.0
+_REMOVE_S = 20.0
 
 
 class Chaos:
@@ -80,8 +85,15 @@ class Chaos:
             storm.end()
         finally:
             storm.call_off()
-            self._scene.outsider.remove()
+            self._dismiss(self._scene.outsider)
         return storm.struck
+
+    def _dismiss(self, outsider: Outsider) -> None:
+        """Remove our user at RabbitMQ; one that stays is no reason to lose the count."""
+        try:
+            insist(outsider.remove, _REMOVE_S)
+        except FAILURES as error:
+            self._say(f"the user {outsider.name} could not be removed from RabbitMQ: {escape(str(error))}")
 
     def _check(self, api: Api) -> Report:
         try:

@@ -16,7 +16,6 @@ from orderflow_cli.errors import CommandError
 from orderflow_cli.provision import VHOST
 from shared_events.publisher import NotPublished, connect
 
-_NAME = "orderflow-chaos"
 _PAUSE_S = 1.0
 _TURN_S = 0.05
 LOST = (OSError, amqp.AMQPError, NotPublished, httpx2.HTTPError)
@@ -25,6 +24,8 @@ LOST = (OSError, amqp.AMQPError, NotPublished, httpx2.HTTPError)
 
 class Outsider:
     """The user, made when it is needed first. RabbitMQ's tag `impersonator` lets it set any `user_id`."""
+
+    name = "orderflow-chaos"
 
     def __init__(self, access: Access) -> None:
         self._management = access.rabbitmq_admin_url.rstrip("/")
@@ -38,17 +39,21 @@ class Outsider:
         with self._lock:
             if not self._is_made:
                 self._make()
-        return connect(f"amqp://{_NAME}:{self._password}@{self._address}/{VHOST}")
+        return connect(f"amqp://{self.name}:{self._password}@{self._address}/{VHOST}")
 
     def remove(self) -> None:
-        """Remove the user, if it was made."""
+        """Remove the user, if it was made; harmless again. Raises httpx2.HTTPError while the broker is away."""
         if self._is_made:
-            self._ask("DELETE", f"/api/users/{_NAME}")
+            try:
+                self._ask("DELETE", f"/api/users/{self.name}")
+            except httpx2.HTTPStatusError as error:
+                if error.response.status_code != httpx2.codes.NOT_FOUND:
+                    raise
 
     def _make(self) -> None:
-        self._ask("PUT", f"/api/users/{_NAME}", {"password": self._password, "tags": "impersonator"})
+        self._ask("PUT", f"/api/users/{self.name}", {"password": self._password, "tags": "impersonator"})
         may = dict.fromkeys(("configure", "write", "read"), ".*")
-        self._ask("PUT", f"/api/permissions/{VHOST}/{_NAME}", may)
+        self._ask("PUT", f"/api/permissions/{VHOST}/{self.name}", may)
         self._is_made = True
 
     def _ask(self, method: str, path: str, body: Any = None) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from local_stack import blueprint, client, control
 from local_stack.process import descendants
+from orderflow_cli.chaos.insist import insist
 from orderflow_cli.chaos.scene import Scene
 from orderflow_cli.chaos.schedule import Fault
 from orderflow_cli.errors import CommandError
@@ -51,7 +52,7 @@ def stopped(scene: Scene, fault: Fault) -> Iterator[None]:
         client.act(scene.data, "stop", [fault.target])
         yield
     finally:
-        client.act(scene.data, "start", [fault.target])
+        insist(lambda: client.act(scene.data, "start", [fault.target]))
 
 
 @contextmanager
@@ -62,8 +63,8 @@ def clock_off(scene: Scene, fault: Fault) -> Iterator[None]:
         client.act(scene.data, "restart", [fault.target])
         yield
     finally:
-        control.ask(scene.data, "clock", name=fault.target, seconds=0.0)
-        client.act(scene.data, "restart", [fault.target])
+        insist(lambda: control.ask(scene.data, "clock", name=fault.target, seconds=0.0))
+        insist(lambda: client.act(scene.data, "restart", [fault.target]))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import redis
 
 from local_stack import client, state
 from local_stack.servers import PORTS, Servers
+from orderflow_cli.chaos.insist import insist
 from orderflow_cli.chaos.scene import Scene
 from orderflow_cli.chaos.schedule import Fault
 from orderflow_cli.errors import CommandError
@@ -59,18 +60,23 @@ def memory_alarm(scene: Scene, _fault: Fault) -> Iterator[None]:
         _rabbitmqctl(scene.data, "set_vm_memory_high_watermark", "absolute", "1MB")
         yield
     finally:
-        _rabbitmqctl(scene.data, "set_vm_memory_high_watermark", "absolute", _USUAL_WATERMARK)
+        usual = ("set_vm_memory_high_watermark", "absolute", _USUAL_WATERMARK)
+        insist(lambda: _rabbitmqctl(scene.data, *usual))
 
 
 @contextmanager
 def network(scene: Scene, fault: Fault) -> Iterator[None]:
-    """Harm a route of the fault proxy, and heal it."""
+    """Harm a route of the fault proxy, and heal it. Raises CommandError if no connection was there to be harmed.
+
+    Latency needs none: it is for those to come.
+    """
     harm = "cut" if fault.kind == "connections-cut" else fault.kind
     try:
-        scene.harm(fault.target, harm, fault.amount)
+        if not scene.harm(fault.target, harm, fault.amount) and harm != "latency":
+            raise CommandError(f"{fault.target} has no connection at the moment")
         yield
     finally:
-        scene.harm(fault.target, "heal")
+        insist(lambda: scene.harm(fault.target, "heal"))
     service = fault.target.partition("-")[0]
     names = [each["name"] for each in client.processes(scene.data)]
     scene.await_ready([name for name in names if name.startswith(f"{service}-") and service in SERVICES])
@@ -83,7 +89,7 @@ def weather(scene: Scene, fault: Fault) -> Iterator[None]:
         scene.weather(fault.kind.removeprefix("provider-"), fault.lasts_s + 60.0, fault.amount)
         yield
     finally:
-        scene.weather("fair", 0.0, 0.0)
+        insist(lambda: scene.weather("fair", 0.0, 0.0))
 
 
 def _rabbitmqctl(data: Path, *arguments: str) -> None:

@@ -5,18 +5,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import httpx2
 from rich.markup import escape
 
-from local_stack.errors import StackError
 from orderflow_cli.chaos.inject import INJECTORS
+from orderflow_cli.chaos.insist import FAILURES
 from orderflow_cli.chaos.kinds import KINDS
-from orderflow_cli.chaos.outsider import LOST
 from orderflow_cli.chaos.scene import Scene
 from orderflow_cli.chaos.schedule import Fault
-from orderflow_cli.errors import CommandError
 
-_FAILURES = (CommandError, StackError, OSError, httpx2.HTTPError, *LOST)
 _TRIES = 30
 _PAUSE_S = 2.0
 _CALL_OFF_S = 30.0
@@ -81,7 +77,7 @@ class Storm:
                 self._inject(fault)
                 self._canary(fault)
                 struck.recovered_after_s = round(time.monotonic() - began, 1)
-            except _FAILURES as error:
+            except FAILURES as error:
                 struck.problem = str(error) or type(error).__name__
                 self._scene.say(f"[bold red]{fault.kind}[/] {fault.target}: {escape(struck.problem)}")
             except RuntimeError:  # a connection that is closed because the run is called off
@@ -89,12 +85,15 @@ class Storm:
                     raise
 
     def _inject(self, fault: Fault) -> None:
-        """Make the fault; one whose target is away just now (another fault) is tried again."""
+        """Make the fault; one whose target is away just now (another fault) is tried again, and so is its healing.
+
+        An injection is left but once: what heals it tries again by itself (`insist`).
+        """
         for attempt in range(1, _TRIES + 1):
             injection = INJECTORS[fault.kind](self._scene, fault)
             try:
                 injection.__enter__()
-            except _FAILURES:
+            except FAILURES:
                 if attempt == _TRIES or self._called_off.wait(_PAUSE_S):
                     raise
                 continue
