@@ -102,16 +102,24 @@ class Postgres(Server):
             raise StackError(f"postgres: initdb failed: {lines[-1]}")
 
     def _clear_lock(self) -> None:
-        """Remove the lock file of a postmaster that is gone: its process id may be somebody else's by now."""
-        lock = self.home / "cluster" / "postmaster.pid"
+        """Remove the lock file of a postmaster whose process id is somebody else's by now.
+
+        PostgreSQL would take that one for its postmaster, and not start. The lock of a process that is gone it handles
+        itself: it first makes sure that no backend of the old one still writes.
+        """
+        cluster = self.home / "cluster"
+        lock = cluster / "postmaster.pid"
         with contextlib.suppress(OSError, IndexError):
-            pid = lock.read_text().splitlines()[0]
-            if not _works_in(pid, self.home / "cluster"):
+            if _is_somebody_else(lock.read_text().splitlines()[0], cluster):
                 lock.unlink()
 
 
-def _works_in(pid: str, folder: Path) -> bool:
+def _is_somebody_else(pid: str, cluster: Path) -> bool:
+    """Return whether a process of this id is there, but not at work in the cluster."""
+    process = Path("/proc", pid)
     try:
-        return Path("/proc", pid, "cwd").readlink() == folder
-    except OSError:
-        return False
+        return (process / "cwd").readlink() != cluster.resolve()
+    except FileNotFoundError:
+        return process.exists()  # dead, and not collected yet: to PostgreSQL it lives
+    except PermissionError:
+        return False  # another account's: PostgreSQL knows that it is none of its own
