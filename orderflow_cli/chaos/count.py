@@ -106,7 +106,8 @@ class Letters:
 
     causes: dict[str, int] = field(default_factory=dict)
     unexplained: list[str] = field(default_factory=list)
-    marks: set[str] = field(default_factory=set)
+    marks: dict[str, set[str]] = field(default_factory=dict)
+    """The causes that each mark of poison died of: one, unless it was copied or something is wrong."""
     ours: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -130,7 +131,7 @@ def count_letters(api: Api, before: set[str]) -> Letters:
             whole = api.get(f"/ops/{service}/dead-letters/{letter_id}")
             mark = str((whole.get("headers") or {}).get(MARK, ""))
             if mark:
-                found.marks.add(mark)
+                found.marks.setdefault(mark, set()).add(str(each["cause"]))
                 found.ours.append((service, letter_id))
             else:
                 found.unexplained.append(f"{service}: {each['type']}, {each['cause']}: {each['reason']}")

@@ -64,7 +64,7 @@ class Chaos:
                 found.doubled += count.sold_twice(self._scene.access.audit_url("inventory"), ids)
             self._say("checking the invariants")
             evidence = Evidence(
-                found, letters, struck, receipts, load.refused, shop.heard, self._check(api),
+                found, letters, struck, receipts, load.refused, load.unanswered, shop.heard, self._check(api),
                 absorbed.total if absorbed else 0, self._scene,
             )  # fmt: skip
             count.discard_poison(api, letters, self._run)

@@ -73,6 +73,11 @@ class Load:
         self.receipts: list[Receipt] = []
         self.refused: list[str] = []
 
+    @property
+    def unanswered(self) -> int:
+        """How many requests came to nothing known: not sent, or their thread died of what nobody expected."""
+        return len(self._jobs) - len(self.receipts) - len(self.refused)
+
     def run(self) -> None:
         """Send all, and return when each has been accepted or refused for good."""
         began = time.monotonic()

@@ -53,12 +53,13 @@ def poison(scene: Scene, _fault: Fault) -> Iterator[None]:
     """Publish one message of each kind, and remember its mark once RabbitMQ has it."""
     for name, dose in DOSES.items():
         mark = str(uuid4())
-        _publish(scene, _message(mark, dose))
+        _publish(scene, message(mark, dose))
         scene.poison_taken[mark] = name
     yield
 
 
-def _message(mark: str, dose: Dose) -> amqp.Message:
+def message(mark: str, dose: Dose) -> amqp.Message:
+    """Return one dose, as its sender would publish it."""
     envelope = seal(ReleaseStock(order_id=uuid4()), correlation_id=uuid4())
     return amqp.Message(
         dose.body(envelope),
@@ -70,7 +71,7 @@ def _message(mark: str, dose: Dose) -> amqp.Message:
     )
 
 
-def _publish(scene: Scene, message: amqp.Message) -> None:
+def _publish(scene: Scene, letter: amqp.Message) -> None:
     """Publish until it is confirmed: one that was not may be there all the same, with the same mark."""
     until = time.monotonic() + _WITHIN_S
     while True:
@@ -79,7 +80,7 @@ def _publish(scene: Scene, message: amqp.Message) -> None:
             try:
                 channel = connection.channel()
                 channel.confirm_select()
-                channel.basic_publish_confirm(message, exchange=MESSAGES, routing_key=_ROUTE, timeout=10)
+                channel.basic_publish_confirm(letter, exchange=MESSAGES, routing_key=_ROUTE, timeout=10)
             finally:
                 connection.collect()
         except LOST as error:

@@ -4,6 +4,7 @@ import random
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from local_stack import blueprint, client, control
 from local_stack.process import descendants
@@ -74,4 +75,4 @@ def rolling_restart(scene: Scene, _fault: Fault) -> Iterator[None]:
     running = {each["name"] for each in client.processes(scene.data) if each["state"] != "stopped"}
     for name in blueprint.names(scene.scale):
         if name in running:
-            client.act(scene.data, "restart", [name])
+            insist(partial(client.act, scene.data, "restart", [name]))

@@ -77,10 +77,21 @@ def text(result: Result) -> str:
             console.print(f"[bold red]failed:[/] {escape(failure)}")
         if len(result.failures) > _SHOWN:
             console.print(f"and {len(result.failures) - _SHOWN} more (--json shows all)")
-        if not result.failures:
-            words = "[bold green]Nothing lost, nothing doubled, nothing stuck[/]"
-            console.print(f"{words}: {result.accepted} orders under {len(result.faults)} faults.")
+        console.print(_last_line(result))
     return captured.get().rstrip()
+
+
+def _last_line(result: Result) -> str:
+    """Return the verdict, how much it stands on, and what it leaves open."""
+    words = "[bold green]Nothing lost, nothing doubled, nothing stuck[/]"
+    if result.failures:
+        words = f"[bold red]{len(result.failures)} failures[/]"
+    said = f"{words}: {result.accepted} orders under {len(result.faults)} faults."
+    if not result.invariants:
+        said += " No invariant was read."
+    if result.left_out:
+        said += f" Left out: {', '.join(result.left_out)}."
+    return said
 
 
 def _faults(result: Result) -> Table:
@@ -107,5 +118,7 @@ def _counts(result: Result) -> Table:
     absorbed = ", ".join(f"{count} {what}" for what, count in result.absorbed.items())
     grid.add_row("duplicates absorbed", str(result.absorbed_duplicates), absorbed)
     holding = sum(result.invariants.values())
-    grid.add_row("invariants", f"{holding} of {len(result.invariants)} hold")
+    grid.add_row(
+        "invariants", f"{holding} of {len(result.invariants)} hold" if result.invariants else "none was read"
+    )
     return grid

@@ -67,6 +67,6 @@ def await_letters(api: Api, before: set[str], scene: Scene | None) -> count.Lett
     until = time.monotonic() + _LETTERS_S
     while True:
         letters = count.count_letters(api, before)
-        if taken <= letters.marks or time.monotonic() > until:
+        if taken <= letters.marks.keys() or time.monotonic() > until:
             return letters
         time.sleep(2.0)

@@ -1,9 +1,10 @@
 """From the evidence of a run to its document, with what is wrong in words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from orderflow_cli.chaos.count import Letters, Orders
+from orderflow_cli.chaos.poison import DOSES
 from orderflow_cli.chaos.report import Result, fault_documents
 from orderflow_cli.chaos.scene import Scene
 from orderflow_cli.chaos.storm import Struck
@@ -13,13 +14,17 @@ from orderflow_cli.invariants.judge import Report
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that was found after a run; `heard` are the answers that were no success, by status."""
+    """All that was found after a run; `heard` are the answers that were no success, by status.
+
+    `unanswered` is how many requests were neither accepted nor refused.
+    """
 
     orders: Orders
     letters: Letters
     struck: Sequence[Struck]
     receipts: Sequence[Receipt]
     refused: Sequence[str]
+    unanswered: int
     heard: Mapping[str, int]
     report: Report
     absorbed: int
@@ -71,13 +76,39 @@ def failures(its: Evidence) -> Iterator[str]:
     }
     for what, found in named.items():
         yield from (f"{what}: {each}" for each in found)
+    yield from _too_little(its)
     if its.scene is not None:
-        vanished = its.scene.poison_taken.keys() - its.letters.marks
-        yield from (f"poison that is no dead letter: {its.scene.poison_taken[mark]}" for mark in vanished)
+        yield from _unlike_poison(its.scene.poison_taken, its.letters.marks)
     for each in its.struck:
         if each.recovered_after_s is None:
-            yield f"{each.fault.kind} of {each.fault.target}: {each.problem}"
+            yield f"{each.fault.kind} of {each.fault.target}: {each.problem or 'it ended unexpectedly'}"
     for each_broken in its.report.broken:
         yield f"{each_broken.invariant}: {each_broken.about} {each_broken.wrong}"
     for each_open in its.report.settling:
         yield f"not at rest: {each_open.invariant}: {each_open.about} {each_open.wrong}"
+
+
+def _too_little(its: Evidence) -> Iterator[str]:
+    """Say what was not tried: a run in which nothing could go wrong shows nothing."""
+    if its.unanswered:
+        yield f"requests neither accepted nor refused: {its.unanswered}, their sender ended early"
+    if not its.orders.completed:
+        yield "no order was completed"
+    if its.scene is None:
+        return
+    if not its.report.invariants:
+        yield "no invariant was read"
+    kinds = {each.fault.kind for each in its.struck}
+    for kind, moved in (("duplicate-all", its.scene.copies), ("reorder", its.scene.overtaken)):
+        if kind in kinds and not moved:
+            yield f"{kind} moved no message"
+
+
+def _unlike_poison(taken: Mapping[str, str], marks: Mapping[str, Set[str]]) -> Iterator[str]:
+    """Say which poison did not die, or not of what it should; `taken` is its name by its mark."""
+    for mark, name in taken.items():
+        causes = marks.get(mark, set())
+        if not causes:
+            yield f"poison that is no dead letter: {name}"
+        elif causes != {DOSES[name].cause}:
+            yield f"poison, {name}, died of {', '.join(sorted(causes))} and not of {DOSES[name].cause}"

@@ -1,22 +1,30 @@
 """The count after a run: what counts as lost, doubled, stuck or wrong, and what makes the run fail."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from orderflow_cli.chaos.absorbed import counted
 from orderflow_cli.chaos.count import Letters, Orders, count_letters, count_orders
-from orderflow_cli.chaos.load import BY_CUSTOMER
+from orderflow_cli.chaos.load import BY_CUSTOMER, Load, PatientShop
+from orderflow_cli.chaos.poison import DOSES, message
 from orderflow_cli.chaos.report import text
+from orderflow_cli.chaos.scene import Scene
 from orderflow_cli.chaos.schedule import Fault
 from orderflow_cli.chaos.storm import Struck
 from orderflow_cli.chaos.verdict import Evidence, result
 from orderflow_cli.client import Api
-from orderflow_cli.demo_plan import DECLINED, PLAIN, SCARCE, Purchase
+from orderflow_cli.demo_plan import DECLINED, PLAIN, SCARCE, Plan, Purchase
 from orderflow_cli.demo_shop import Receipt
+from orderflow_cli.errors import CommandError
 from orderflow_cli.invariants.judge import Contradiction, Report
 from shared_events import metrics
+from shared_events.contract import UnknownContract, Unreadable
+from shared_events.delivery import Delivery, read_delivery
+from shared_events.outbox import MESSAGES
+from shared_events.retries import Bury, Forged, decide
 
 
 def receipt(number: int, order_id: str, kind: str = PLAIN, *, replayed: bool = False) -> Receipt:
@@ -34,6 +42,7 @@ def evidence(**found: Any) -> Evidence:
         "struck": [Struck(Fault(1, "broker-killed", 3.0, "rabbitmq"), 3.1, recovered_after_s=9.5)],
         "receipts": [receipt(0, "a")],
         "refused": [],
+        "unanswered": 0,
         "heard": {"503": 2},
         "report": Report({"never_oversold": True}),
         "absorbed": 7,
@@ -124,6 +133,7 @@ def test_only_a_dead_letter_with_the_mark_of_poison_is_explained() -> None:
 
     assert found.causes == {"attempts-used-up: KeyError": 1, "unreadable": 2}
     assert found.ours == [("orders", "ours")]
+    assert found.marks == {"p1": {"unreadable"}}
     assert len(found.unexplained) == 2
 
 
@@ -143,13 +153,16 @@ def test_the_document_has_what_is_promised_and_can_be_written_as_json() -> None:
 @pytest.mark.parametrize(
     "found",
     [
-        {"orders": Orders(lost=["a"])},
-        {"orders": Orders(doubled=["a: 2 charges"])},
-        {"orders": Orders(stuck=["a: pending"])},
-        {"orders": Orders(wrong=["a: declined, but completed"])},
+        {"orders": Orders(1, lost=["a"])},
+        {"orders": Orders(1, doubled=["a: 2 charges"])},
+        {"orders": Orders(1, stuck=["a: pending"])},
+        {"orders": Orders(1, wrong=["a: declined, but completed"])},
+        {"orders": Orders(cancelled={"expired": 1})},
         {"refused": ["order 1 was not accepted"]},
+        {"unanswered": 1},
         {"letters": Letters({"unreadable": 1}, unexplained=["orders: t, unreadable: r"])},
         {"struck": [Struck(Fault(1, "poison", 0.0, "messages"), 0.0, problem="RabbitMQ is away")]},
+        {"struck": [Struck(Fault(1, "poison", 0.0, "messages"), 0.0)]},
         {"report": Report({"x": False}, broken=[Contradiction("x", "a", "is wrong")])},
         {"report": Report({"x": True}, settling=[Contradiction("x", "a", "is wrong", "a message")])},
     ],
@@ -160,6 +173,94 @@ def test_anything_that_must_not_be_fails_the_run_and_is_said(found: dict[str, An
 
     assert len(its.failures) == 1
     assert its.failures[0] in " ".join(text(its).replace("\n", " ").split())
+
+
+class Broken(Scene):
+    """What is known of a stack after a run, and no stack."""
+
+    def __init__(
+        self, *, poison: Mapping[str, str] | None = None, copies: int = 0, overtaken: int = 0
+    ) -> None:
+        self.poison_taken = dict(poison or {})
+        self.copies, self.overtaken = copies, overtaken
+
+
+def struck(*kinds: str) -> list[Struck]:
+    return [Struck(Fault(1, kind, 0.0, "messages"), 0.0, recovered_after_s=1.0) for kind in kinds]
+
+
+@pytest.mark.parametrize(
+    ("scene", "found", "said"),
+    [
+        (Broken(), {"report": Report({})}, "no invariant was read"),
+        (Broken(), {"struck": struck("duplicate-all")}, "duplicate-all moved no message"),
+        (Broken(copies=1), {"struck": struck("duplicate-all", "reorder")}, "reorder moved no message"),
+        (Broken(poison={"p": "wrong shape"}), {}, "poison that is no dead letter: wrong shape"),
+        (
+            Broken(poison={"p": "wrong user"}),
+            {"letters": Letters(marks={"p": {"unreadable"}})},
+            "poison, wrong user, died of unreadable and not of forged",
+        ),
+        (Broken(), {}, ""),
+        (Broken(copies=1, overtaken=1), {"struck": struck("duplicate-all", "reorder")}, ""),
+        (Broken(poison={"p": "wrong user"}), {"letters": Letters(marks={"p": {"forged"}})}, ""),
+    ],
+)
+def test_a_stack_on_which_little_was_tried_fails_the_run(
+    scene: Scene, found: dict[str, Any], said: str
+) -> None:
+    assert result("chaos-x", 1, 10.0, evidence(scene=scene, **found)).failures == ([said] if said else [])
+
+
+def test_elsewhere_no_invariant_need_be_read_and_none_is_said_to_hold() -> None:
+    its = result("chaos-x", 1, 10.0, evidence(report=Report({}, left_out={"all": "no way in"}), struck=[]))
+    its.left_out = {"clock": "this is not the local stack"}
+    said = text(its)
+
+    assert its.failures == []
+    assert "none was read" in said
+    assert "hold" not in said
+    assert " ".join(said.split()).endswith("No invariant was read. Left out: clock.")
+
+
+@pytest.mark.parametrize("name", DOSES)
+def test_each_poison_dies_of_the_cause_that_it_names(name: str) -> None:
+    sent = message("mark", DOSES[name])
+    its = sent.properties
+    delivery = Delivery(
+        sent.body, its["application_headers"], its["content_type"], its["content_encoding"],
+        its["user_id"], MESSAGES, "inventory.release_stock",
+    )  # fmt: skip
+
+    with pytest.raises((Unreadable, UnknownContract, Forged)) as failed:
+        read_delivery(delivery, "inventory")
+
+    assert decide(failed.value, failures=99) == Bury(DOSES[name].cause)
+
+
+class Counter(PatientShop):
+    """A shop that accepts, refuses, or breaks down in a way that nobody expects."""
+
+    def __init__(self, breaks_at: int) -> None:
+        self._breaks_at = breaks_at
+
+    def buy(self, purchase: Purchase) -> Receipt:
+        if purchase.number == self._breaks_at:
+            raise KeyError("id")
+        if purchase.number == 0:
+            raise CommandError("order 0 was refused")
+        return Receipt(purchase, str(purchase.number), replayed=False)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(("breaks_at", "unanswered"), [(-1, 0), (3, 1)])
+def test_a_request_whose_thread_died_is_missed(breaks_at: int, unanswered: int) -> None:
+    its = Plan("x", tuple(Purchase(number, PLAIN, ()) for number in range(6)), {}, {})
+    load = Load(Counter(breaks_at), its, 0.0, 1)
+    load.run()
+
+    assert load.unanswered == unanswered
+    assert (len(load.receipts), len(load.refused)) == (5 - unanswered, 1)
 
 
 def test_the_table_names_each_fault_with_its_time_and_its_recovery() -> None:
