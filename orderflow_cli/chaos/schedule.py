@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from orderflow_cli.chaos.kinds import KINDS, Kind
 
@@ -10,6 +11,7 @@ EVERY_S = 8.0
 """There is about one fault in so many seconds; those that last overlap."""
 _FIRST_S = 2.0
 _JITTER = 0.8
+_PACE_S, _LEAST_S = 0.06, 30.0
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,24 @@ class Fault:
     target: str
     lasts_s: float = 0.0
     amount: float = 0.0
+
+
+def enough_s(kinds: Sequence[str]) -> float:
+    """Return how long a run must be for each kind to come once."""
+    return _FIRST_S + EVERY_S * len(kinds)
+
+
+def usual_s(kinds: Sequence[str], orders: int) -> float:
+    """Return how long a run is unless said otherwise: enough for its kinds, and for its orders. One kind may repeat."""
+    least_s = max(_LEAST_S, _PACE_S * orders)
+    return max(least_s, enough_s(kinds)) if len(kinds) > 1 else least_s
+
+
+def no_time(kinds: Sequence[str], faults: Sequence[Fault]) -> dict[str, str]:
+    """Return the kinds that a schedule does not reach, and what would."""
+    reached = {fault.kind for fault in faults}
+    why = f"no time: --seconds {ceil(enough_s(kinds))} reaches all"
+    return {kind: why for kind in kinds if kind not in reached}
 
 
 def schedule(seed: int, kinds: Sequence[str], seconds: float) -> tuple[Fault, ...]:

@@ -18,8 +18,6 @@ from orderflow_cli.client import Deployment, deployment
 from orderflow_cli.errors import CommandError
 from orderflow_cli.options import data_option, json_option
 
-_PACE = 0.06
-_LEAST_S = 30.0
 _OURS = {
     "ORDERFLOW_STOCK_DEADLINE_S": "90",
     "ORDERFLOW_PAYMENT_DEADLINE_S": "90",
@@ -48,7 +46,7 @@ class Kinds(click.ParamType[tuple[str, ...]]):
 @click.option("--orders", type=click.IntRange(1, 1_000_000), default=1000, help="How many orders.  [1000]")
 @click.option(
     "--seconds", type=click.FloatRange(5, 86_400), metavar="S",
-    help="How long to spread them over.  [6 for each hundred, at least 30]",
+    help="How long to spread them over.  [8 for each kind of fault; at least 6 for each hundred, and 30]",
 )  # fmt: skip
 @click.option("--seed", type=int, default=1, help="The same seed gives the same faults.  [1]")
 @click.option("--faults", "kinds", type=Kinds(), metavar="a,b", help="Only these kinds.  [all, mixed]")
@@ -67,8 +65,8 @@ def command(
     """Run orders through the system while every part of it is broken in turn, and check that all is right.
 
     On the stack that runs, or on one that it starts and ends itself (only there can it break the network too).
-    The status is 1 if an order is lost, doubled or stuck, an invariant is broken, or a dead letter cannot be
-    explained.
+    The status is 1 if an order is lost, doubled or stuck, an invariant is broken, a dead letter cannot be
+    explained, or too little was tried to say so.
     """
     from orderflow_cli.chaos.report import text
 
@@ -77,8 +75,7 @@ def command(
         its = stack.enter_context(_place(data, say))
         if not its.has_development_key and not yes:
             raise CommandError(f"{its.url} is not for development, as far as we know: to break it, say --yes")
-        lasts_s = seconds or max(_LEAST_S, _PACE * orders)
-        found = _run(its, orders, lasts_s, seed, kinds or tuple(KINDS), say)
+        found = _run(its, orders, seconds, seed, kinds or tuple(KINDS), say)
     click.echo(json.dumps(found.document(), indent=1) if as_json else text(found))
     if found.failures:
         raise SystemExit(1)
@@ -87,26 +84,28 @@ def command(
 def _run(
     its: Deployment,
     orders: int,
-    seconds: float,
+    seconds: float | None,
     seed: int,
     kinds: tuple[str, ...],
     say: Callable[[str], None],
 ) -> Any:
     from orderflow_cli.chaos.course import Chaos
     from orderflow_cli.chaos.scene import Scene
-    from orderflow_cli.chaos.schedule import schedule
+    from orderflow_cli.chaos.schedule import no_time, schedule, usual_s
 
     scene = Scene(its.data, say) if its.is_local else None
     absent = scene.left_out() if scene else dict.fromkeys(KINDS, "this is not the local stack")
     left_out = {kind: why for kind, why in absent.items() if kind in kinds}
     if scene and len(left_out) == len(kinds):
         raise CommandError("; ".join(f"{kind}: {why}" for kind, why in left_out.items()))
+    possible = [kind for kind in kinds if kind not in left_out]
+    lasts_s = seconds or usual_s(possible, orders)
+    faults = schedule(seed, possible, lasts_s) if possible else ()
+    left_out |= no_time(possible, faults)
     for kind, why in left_out.items():
         say(f"left out: {kind}: {why}")
-    possible = [kind for kind in kinds if kind not in left_out]
-    faults = schedule(seed, possible, seconds) if possible else ()
     run = f"chaos-{secrets.token_hex(3)}"
-    found = Chaos(its, scene, run, say).run(orders, seconds, seed, faults)
+    found = Chaos(its, scene, run, say).run(orders, lasts_s, seed, faults)
     found.left_out = left_out
     return found
 

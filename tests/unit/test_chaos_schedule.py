@@ -8,7 +8,7 @@ import pytest
 from orderflow_cli.chaos.inject import INJECTORS
 from orderflow_cli.chaos.kinds import KINDS, THROUGH_THE_PROXY
 from orderflow_cli.chaos.load import BY_CUSTOMER, load_plan
-from orderflow_cli.chaos.schedule import Fault, schedule
+from orderflow_cli.chaos.schedule import Fault, no_time, schedule, usual_s
 from orderflow_cli.chaos.verb import Kinds
 
 MIXED = tuple(KINDS)
@@ -23,6 +23,36 @@ def test_a_mixed_run_of_ten_minutes_has_at_least_60_faults_and_every_kind(seed: 
     assert {fault.kind for fault in faults} == set(MIXED)
     assert all(0 <= fault.at < TEN_MINUTES for fault in faults)
     assert [fault.at for fault in faults] == sorted(fault.at for fault in faults)
+
+
+@pytest.mark.parametrize("seed", range(1, 21))
+@pytest.mark.parametrize("kinds", [MIXED, MIXED[:2], MIXED[::-3]], ids=len)
+def test_unless_said_otherwise_every_kind_comes_once(seed: int, kinds: tuple[str, ...]) -> None:
+    seconds = usual_s(kinds, 10)
+    faults = schedule(seed, kinds, seconds)
+
+    assert {fault.kind for fault in faults} == set(kinds)
+    assert all(fault.at < seconds for fault in faults)
+    assert no_time(kinds, faults) == {}
+    assert 8.0 * len(kinds) <= seconds <= max(30.0, 8.5 * len(kinds))
+
+
+def test_a_run_is_long_enough_for_its_orders_and_one_kind_alone_does_as_the_orders_do() -> None:
+    assert usual_s(MIXED, 100_000) == 6_000.0
+    assert usual_s(("poison",), 1_000) == 60.0
+    assert usual_s(("poison",), 1) == usual_s((), 1) == 30.0
+
+
+@pytest.mark.parametrize("seconds", [5.0, 60.0, 200.0])
+def test_a_kind_for_which_there_is_no_time_is_named_with_what_reaches_all(seconds: float) -> None:
+    faults = schedule(1, MIXED, seconds)
+    missed = no_time(MIXED, faults)
+
+    assert missed
+    assert missed.keys() == set(MIXED) - {fault.kind for fault in faults}
+    (why,) = set(missed.values())
+    enough = int(why.removeprefix("no time: --seconds ").removesuffix(" reaches all"))
+    assert no_time(MIXED, schedule(1, MIXED, enough)) == {}
 
 
 def test_the_same_seed_gives_the_same_faults_and_another_seed_others() -> None:
