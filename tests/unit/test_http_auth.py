@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -152,7 +153,7 @@ def test_without_the_key_file_the_provider_is_unreachable_not_the_token_wrong(tm
 
 
 def test_fetched_keys_outlive_an_outage_and_an_outage_costs_little(issuer: Issuer) -> None:
-    server, url = _jwks_server(issuer)
+    server, url = _jwks_server([issuer])
     keys = RemoteKeys(url)
     assert keys.find(issuer.kid)
     server.shutdown()
@@ -184,6 +185,85 @@ def _dripping() -> socket.socket:
     return listener
 
 
+def test_known_keys_outlive_an_outage_of_more_than_an_hour(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, url = _jwks_server([issuer])
+    keys = RemoteKeys(url)
+    assert keys.find(issuer.kid)
+    server.shutdown()
+    server.server_close()
+
+    monkeypatch.setattr("shared_http.keys._KNOWN_FOR_S", 0.0)
+    monkeypatch.setattr("shared_http.keys._UNKNOWN_FOR_S", 0.0)
+
+    assert [keys.find(issuer.kid) is not None for _ in range(3)] == [True] * 3
+    with pytest.raises(KeysUnreachable):
+        keys.find("unknown")
+
+
+def test_a_key_that_is_withdrawn_is_known_for_an_hour_and_no_longer(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = [issuer]
+    server, url = _jwks_server(published)
+    keys = RemoteKeys(url)
+    assert keys.find(issuer.kid)
+    published[:] = [Issuer("another")]
+    within_the_hour = keys.find(issuer.kid)
+
+    monkeypatch.setattr("shared_http.keys._KNOWN_FOR_S", 0.0)
+    after_it = keys.find(issuer.kid)
+    server.shutdown()
+    server.server_close()
+
+    assert within_the_hour
+    assert after_it is None
+
+
+@pytest.mark.parametrize("body", [b"no JSON", b"[]", b"{}", b'{"keys": [1]}'])
+def test_an_answer_without_keys_is_none_and_costs_no_known_key(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    answers: list[Issuer | bytes] = [issuer]
+    server, url = _jwks_server(answers)
+    keys = RemoteKeys(url)
+    assert keys.find(issuer.kid)
+    answers[:] = [body]
+    monkeypatch.setattr("shared_http.keys._KNOWN_FOR_S", 0.0)
+
+    known = keys.find(issuer.kid)
+    with pytest.raises(KeysUnreachable):
+        RemoteKeys(url).find(issuer.kid)
+    server.shutdown()
+    server.server_close()
+
+    assert known
+
+
+def test_a_fetch_that_never_comes_to_an_end_is_given_up(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared_http.keys._QUIET_AFTER_FAILURE_S", 0.0)
+    server, url = _jwks_server([issuer])
+    with _dripping() as drips:
+        keys = RemoteKeys(f"http://127.0.0.1:{drips.getsockname()[1]}/jwks.json")
+        monkeypatch.setattr("shared_http.keys.WAIT_S", 0.3)
+        with pytest.raises(KeysUnreachable):
+            keys.find(issuer.kid)
+        keys._client.uri = url  # from now on it would answer
+        with pytest.raises(KeysUnreachable):
+            keys.find(issuer.kid)
+
+        monkeypatch.setattr("shared_http.keys._GIVEN_UP_AFTER_S", 0.1)
+        monkeypatch.setattr("shared_http.keys.WAIT_S", 10)
+        found = keys.find(issuer.kid)
+    server.shutdown()
+    server.server_close()
+
+    assert found
+
+
 @pytest.mark.parametrize("make", [lambda: socket.create_server(("127.0.0.1", 0)), _dripping])
 def test_requests_wait_together_for_an_issuer_that_does_not_come_to_an_end(make: Any) -> None:
     with make() as server, ThreadPoolExecutor(8) as threads:
@@ -201,7 +281,7 @@ def test_requests_wait_together_for_an_issuer_that_does_not_come_to_an_end(make:
 
 
 def test_a_key_that_is_asked_for_while_another_is_fetched_is_found(issuer: Issuer) -> None:
-    server, url = _jwks_server(issuer)
+    server, url = _jwks_server([issuer])
     keys = RemoteKeys(url)
 
     with ThreadPoolExecutor(8) as threads:
@@ -212,10 +292,14 @@ def test_a_key_that_is_asked_for_while_another_is_fetched_is_found(issuer: Issue
     assert [each is not None for each in found] == [False, True] * 4
 
 
-def _jwks_server(issuer: Issuer) -> tuple[HTTPServer, str]:
+def _jwks_server(published: Sequence[Issuer | bytes]) -> tuple[HTTPServer, str]:
+    """Return a server of these issuers' keys as they are at each request; of bytes it says just these."""
+
     class Jwks(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps({"keys": [issuer.public_key()]}).encode()
+            as_they_are = [each for each in published if isinstance(each, bytes)]
+            found = [each.public_key() for each in published if isinstance(each, Issuer)]
+            body = b"".join(as_they_are) or json.dumps({"keys": found}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
