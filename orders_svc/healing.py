@@ -43,11 +43,11 @@ def healer(checkout: Engine[Order]) -> Heal:
 
 
 def words(order: Order, checkout: Engine[Order], now: datetime) -> str:
-    """Say what healing does for an order; of one that never began what can be undone, that there is nothing to do."""
+    """Say what healing does for an order; of one that waits for nothing and undid nothing, that it does nothing."""
     if waits_for := order.waits_for(checkout):
         return f"asked again: {', '.join(waits_for)}"
     undos = checkout.asked_again(order.saga, order, now, ())
-    return "its undos repeated" if undos else "nothing to do: nothing of it was to be undone"
+    return "its undos repeated" if undos else "nothing to do: it waits for nothing and has nothing to undo"
 
 
 def _asked_lately(connection: Connection, wish: Wish) -> set[UUID]:

@@ -77,7 +77,7 @@ def text(result: Result) -> str:
             console.print(f"[bold red]failed:[/] {escape(failure)}")
         if len(result.failures) > _SHOWN:
             console.print(f"and {len(result.failures) - _SHOWN} more (--json shows all)")
-        console.print(_last_line(result))
+        console.print(_last_line(result), soft_wrap=True)
     return captured.get().rstrip()
 
 
