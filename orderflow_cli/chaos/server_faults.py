@@ -41,7 +41,7 @@ def redis_lost(scene: Scene, _fault: Fault) -> Iterator[None]:
             if path.name not in _CONFIGURED:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     finally:
-        client.act(scene.data, "start", ["redis"])
+        insist(lambda: client.act(scene.data, "start", ["redis"]))
     yield
 
 
