@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from running_stack import RunningStack
 
-ORDERS = 300
+ORDERS = 500
 KINDS = (
-    "broker-killed", "postgres-killed", "redis-lost", "worker-killed", "half-open", "duplicate-all", "poison",
+    "broker-killed", "postgres-killed", "redis-lost", "worker-killed", "api-killed", "relay-killed",
+    "executor-killed", "provider-timeouts", "half-open", "duplicate-all", "poison",
 )  # fmt: skip
 
 
@@ -31,7 +32,7 @@ def place() -> Iterator[RunningStack]:
 
 @pytest.mark.timeout(600)
 def test_orders_come_through_every_sort_of_fault_and_a_seed_makes_them(place: RunningStack) -> None:
-    sizes = ("--orders", str(ORDERS), "--seconds", "60", "--seed", "1")
+    sizes = ("--orders", str(ORDERS), "--seconds", "90", "--seed", "1")
     said = place.run("chaos", *sizes, "--faults", ",".join(KINDS), "--json", check=False, seconds=580)
 
     assert said.stdout, said.stderr
