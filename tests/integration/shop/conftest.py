@@ -7,7 +7,7 @@ import pytest
 from small_shop import SmallShop
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: its relays would empty the outboxes of other tests
 def running_shop(servers: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallShop]:
     made = SmallShop(servers, tmp_path_factory.mktemp("shop"))
     try:
