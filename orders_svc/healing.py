@@ -34,7 +34,9 @@ def healer(checkout: Engine[Order]) -> Heal:
             ]
             done = [Healed(order.id, words(order, checkout, work.now)) for order in orders]
             for order in () if wish.dry_run else orders:
-                steps = {step.name for step in checkout.saga.steps if f"{order.id}:{step.name}" in timed}
+                steps = {
+                    step.name for step in checkout.saga.steps if checkout.saga.key(order, step.name) in timed
+                }
                 said = order.heal(checkout, wish.by, wish.reason, steps, work.now)
                 work.emit(said, correlation_id=order.id)
         return done

@@ -52,34 +52,35 @@ class Breaker:
 
     @property
     def state(self) -> str:
-        """`closed`, `open` or `half-open`."""
-        return str(self._current().current_state)
+        """`closed`, `open`, or `half-open`: open for long enough, so that the next call may try."""
+        return self._look()[0]
 
     @property
     def open_for_s(self) -> float:
         """How many seconds it will stay open; 0 if a call may be made."""
-        if self.looks_closed:
-            return 0.0
-        breaker = self._current()
-        if breaker.current_state != pybreaker.STATE_OPEN:
-            return 0.0
-        opened_at = breaker._state_storage.opened_at  # pybreaker has no public way to ask
-        if opened_at is None:
-            return 0.0
-        open_for_s = self._reset_s - float((datetime.now(UTC) - opened_at).total_seconds())
-        if (
-            open_for_s > self._reset_s
-        ):  # opened in the future: our clock is wrong, or was that of who opened it
-            breaker.half_open()
-            return 0.0
-        return max(0.0, open_for_s)
+        return 0.0 if self.looks_closed else self._look()[1]
 
     @property
     def looks_closed(self) -> bool:
-        """Whether it was closed a moment ago. If not, and it is not open either, one call should try."""
+        """Whether it was closed a moment ago."""
         if time.monotonic() - self._seen_at > _SEEN_FOR_S:
             self._seen, self._seen_at = self.state, time.monotonic()
         return self._seen == pybreaker.STATE_CLOSED
+
+    def _look(self) -> tuple[str, float]:
+        """Return its state, and for how many seconds it stays open."""
+        breaker = self._current()
+        state = str(breaker.current_state)
+        if state != pybreaker.STATE_OPEN:
+            return state, 0.0
+        opened_at = breaker._state_storage.opened_at  # pybreaker has no public way to ask
+        open_for_s = self._reset_s - (datetime.now(UTC) - opened_at).total_seconds() if opened_at else 0.0
+        if (
+            open_for_s > self._reset_s
+        ):  # opened in the future: our clock is wrong, or that of who opened it is
+            breaker.half_open()
+            return pybreaker.STATE_HALF_OPEN, 0.0
+        return (state, open_for_s) if open_for_s > 0 else (pybreaker.STATE_HALF_OPEN, 0.0)
 
     def require_closed(self) -> None:
         """Raise Open unless it is closed (readiness asks)."""

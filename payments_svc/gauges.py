@@ -21,12 +21,7 @@ class BreakerState(Collector):
         gauge = GaugeMetricFamily(
             "orderflow_provider_breaker", "The circuit breaker around the provider.", labels=["state"]
         )
-        now = self._state()
+        now = self._breaker.state
         for state in (CLOSED, HALF_OPEN, OPEN):
             gauge.add_metric([state], float(state == now))
         yield gauge
-
-    def _state(self) -> str:
-        """Return its state; open for long enough, it lets the next call try: that is half-open."""
-        state = self._breaker.state
-        return HALF_OPEN if state == OPEN and not self._breaker.open_for_s else state
