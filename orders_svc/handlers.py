@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from orders_svc.book import CustomerFact, OrderBook
 from orders_svc.domain import CANCELLED, COMPLETED, CONFIRMED, PAYMENT, Order
 from orders_svc.saga import Deadlines, checkout
+from orders_svc.saga_engine import Engine
 from shared_events.contract import Reply
 from shared_events.contracts import customers, inventory, orders, payments
 from shared_events.handlers import Cancel, Handlers, Later, Output
@@ -18,10 +19,17 @@ def first_sweep() -> tuple[Output, ...]:
     return (Cancel(SWEEP_KEY), Later(orders.SweepDue(), 5.0, SWEEP_KEY))
 
 
-def handlers(deadlines: Deadlines) -> Handlers:  # noqa: C901  a table of small functions
+def handlers(deadlines: Deadlines) -> Handlers:
     """Return Orders' handler table; the checkout saga runs with these deadlines."""
     table = Handlers("orders")
-    saga = checkout(deadlines)
+    _of_the_checkout(table, checkout(deadlines))
+    _of_what_others_own(table, deadlines)
+    table.on(orders.SweepDue)(sweep)
+    return table
+
+
+def _of_the_checkout(table: Handlers, saga: Engine[Order]) -> None:
+    """Add what takes an order a step on, or back."""
 
     @table.on(
         inventory.StockReserved,
@@ -53,6 +61,15 @@ def handlers(deadlines: Deadlines) -> Handlers:  # noqa: C901  a table of small 
         """Send again, or give the step up."""
         return book.order(timer.order_id).time_out(saga, timer, book.now)
 
+    @table.on(orders.OrderSweepDue)
+    def sweep_order(timer: orders.OrderSweepDue, book: OrderBook) -> Iterable[Output]:
+        """Repeat what an order waits for."""
+        return book.order(timer.order_id).nudge(saga, book.now)
+
+
+def _of_what_others_own(table: Handlers, deadlines: Deadlines) -> None:
+    """Add the answers about goods that are held, and the copies of prices and of who may order."""
+
     @table.on(inventory.ReservationOverdue)
     def reservation_overdue(question: inventory.ReservationOverdue, book: OrderBook) -> Output | None:
         """Keep the reservation of an order that still needs it; let go of any other.
@@ -76,23 +93,16 @@ def handlers(deadlines: Deadlines) -> Handlers:  # noqa: C901  a table of small 
         """Keep our copy of who may order up to date."""
         book.note_customer(fact)
 
-    @table.on(orders.SweepDue)
-    def sweep(_: orders.SweepDue, book: OrderBook) -> Iterable[Output]:
-        """Look after each order without progress; ask for the catalogue if we have none."""
-        yield Cancel(SWEEP_KEY)
-        yield Later(orders.SweepDue(), SWEEP_EVERY_S, SWEEP_KEY)
-        for order_id in book.stuck:
-            yield orders.OrderSweepDue(order_id=order_id)
-        if book.has_no_products:
-            yield inventory.CatalogueSnapshotRequested()
-            yield customers.CustomerSnapshotRequested()
 
-    @table.on(orders.OrderSweepDue)
-    def sweep_order(timer: orders.OrderSweepDue, book: OrderBook) -> Iterable[Output]:
-        """Repeat what an order waits for."""
-        return book.order(timer.order_id).nudge(saga, book.now)
-
-    return table
+def sweep(_: orders.SweepDue, book: OrderBook) -> Iterable[Output]:
+    """Look after each order without progress; ask for the catalogue if we have none."""
+    yield Cancel(SWEEP_KEY)
+    yield Later(orders.SweepDue(), SWEEP_EVERY_S, SWEEP_KEY)
+    for order_id in book.stuck:
+        yield orders.OrderSweepDue(order_id=order_id)
+    if book.has_no_products:
+        yield inventory.CatalogueSnapshotRequested()
+        yield customers.CustomerSnapshotRequested()
 
 
 def _measure(order: Order, before: str, book: OrderBook) -> None:
