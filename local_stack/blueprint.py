@@ -80,7 +80,7 @@ class Blueprint:
 
         def launch() -> None:
             leaving_mark(self.data, port).unlink(missing_ok=True)
-            process.argv = fault_proxy.off_clock(self._command(base, port), self.clocks.get(name))
+            process.argv = _off_clock(self._command(base, port), self.clocks.get(name))
             process.environment = self._environment(name, service, base, port)
             process.spawn()
 
@@ -155,6 +155,12 @@ class Blueprint:
 def leaving_mark(data: Path, port: int) -> Path:
     """Return the file that tells the API on this port to say that it is leaving."""
     return data / "leaving" / str(port)
+
+
+def _off_clock(command: list[str], seconds: float | None) -> list[str]:
+    """Return `python -m MODULE …` so that it runs with its clock so many seconds off."""
+    python, flag, *rest = command
+    return [python, flag, "orderflow_cli.chaos.off_clock", str(seconds), *rest] if seconds else command
 
 
 def _python(module: str, *arguments: str) -> list[str]:

@@ -13,7 +13,6 @@ from orderflow_cli.names import SERVERS, SERVICES
 
 NAME = "fault-proxy"
 MODULE = "orderflow_cli.chaos.proxy"
-_OFF_CLOCK = "orderflow_cli.chaos.off_clock"
 PROVIDER = "payments-provider"
 ROUTES = (*(f"{service}-{server}" for service in SERVICES for server in SERVERS), PROVIDER)
 
@@ -54,12 +53,6 @@ def access_of(service: str, access: Access, state: State) -> Access:
         redis_admin_url=_at(access.redis_admin_url, via["redis"]),
         amqp_address=via["rabbitmq"],
     )
-
-
-def off_clock(command: list[str], seconds: float | None) -> list[str]:
-    """Return `python -m MODULE …` so that it runs with its clock so many seconds off."""
-    python, flag, *rest = command
-    return [python, flag, _OFF_CLOCK, str(seconds), *rest] if seconds else command
 
 
 def _host(url: str) -> str:

@@ -1,10 +1,12 @@
 """Drives a stack as a reader would: by `./orderflow`."""
 
 import json
+import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,19 @@ class RunningStack:
     def remains(self) -> list[str]:
         """Return the command lines of all processes that belong to this stack."""
         return remains_of(self.data)
+
+
+@contextmanager
+def stack_in_a_directory(prefix: str) -> Iterator[RunningStack]:
+    """Give a stack, not yet started, in a directory of its own; both are gone afterwards."""
+    data = Path(tempfile.mkdtemp(prefix=prefix))
+    data.chmod(0o711)  # the servers' account must be able to walk in
+    running = RunningStack(data)
+    try:
+        yield running
+    finally:
+        running.down()
+        shutil.rmtree(data, ignore_errors=True)
 
 
 def remains_of(data: Path) -> list[str]:

@@ -1,14 +1,11 @@
 """A whole stack of its own through faults of every sort, with a fixed seed: nothing lost, doubled or stuck."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from running_stack import RunningStack
+from running_stack import RunningStack, stack_in_a_directory
 
 ORDERS = 500
 KINDS = (
@@ -20,14 +17,8 @@ KINDS = (
 @pytest.fixture(scope="module")
 def place() -> Iterator[RunningStack]:
     """A directory that has no stack: chaos starts and ends its own."""
-    data = Path(tempfile.mkdtemp(prefix="orderflow-chaos-"))
-    data.chmod(0o711)  # the servers' account must be able to walk in
-    stack = RunningStack(data)
-    try:
+    with stack_in_a_directory("orderflow-chaos-") as stack:
         yield stack
-    finally:
-        stack.down()
-        shutil.rmtree(data, ignore_errors=True)
 
 
 @pytest.mark.timeout(600)

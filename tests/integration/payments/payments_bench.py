@@ -12,8 +12,11 @@ from payments_svc.calls import Calls
 from payments_svc.domain import Payment
 from payments_svc.handlers import handlers
 from payments_svc.provider import Provider
+from payments_svc.simulator_provider import SimulatorProvider
 from payments_svc.tables import INTENTS, PaymentsWork
 from shared_events.contract import Envelope, Message, read, seal
+from shared_events.contracts.payments import AuthorizePayment, CapturePayment, VoidPayment
+from shared_events.contracts.values import Money
 from shared_events.effect import Attempt, Transaction
 from shared_events.tables import OUTBOX
 
@@ -80,3 +83,21 @@ class Payments:
         statement = update(INTENTS).where(INTENTS.c.order_id == order_id, INTENTS.c.status == "leased")
         with self.engine.begin() as connection:
             connection.execute(statement.values(leased_until=text("now() - interval '1 second'")))
+
+
+def authorize(order: UUID, method: str = "tok_visa", amount: int = 1250) -> AuthorizePayment:
+    return AuthorizePayment(
+        order_id=order, customer_id=UUID(int=7), amount=Money(amount, "EUR"), payment_method=method
+    )
+
+
+def capture(order: UUID) -> CapturePayment:
+    return CapturePayment(order_id=order)
+
+
+def void(order: UUID) -> VoidPayment:
+    return VoidPayment(order_id=order, reason="by_customer")
+
+
+def books(provider: SimulatorProvider, order: UUID) -> list[tuple[int, int, int]]:
+    return [(each.held, each.captured, each.refunded) for each in provider.records(order_id=str(order))]

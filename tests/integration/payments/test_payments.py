@@ -1,45 +1,16 @@
 """Payments on real PostgreSQL and the real simulator: intent, then call, then result, whoever dies between."""
 
 import os
-import signal
-import threading
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
-from billiard.exceptions import SoftTimeLimitExceeded
+from payments_bench import authorize, books, capture, void
 from simulator_process import SimulatorProcess
 from uuid_utils.compat import uuid7
 
-from payments_svc.breaker import Breaker
-from payments_svc.calls import AT_ONCE
-from payments_svc.provider import ProviderTimeout
 from payments_svc.simulator_provider import SimulatorProvider
-from shared_events.contracts.payments import AuthorizePayment, CapturePayment, VoidPayment
-from shared_events.contracts.values import Money
-
-
-def authorize(order: UUID, method: str = "tok_visa", amount: int = 1250) -> AuthorizePayment:
-    return AuthorizePayment(
-        order_id=order, customer_id=UUID(int=7), amount=Money(amount, "EUR"), payment_method=method
-    )
-
-
-def capture(order: UUID) -> CapturePayment:
-    return CapturePayment(order_id=order)
-
-
-def void(order: UUID) -> VoidPayment:
-    return VoidPayment(order_id=order, reason="by_customer")
-
-
-def books(provider: SimulatorProvider, order: UUID) -> list[tuple[int, int, int]]:
-    return [(each.held, each.captured, each.refunded) for each in provider.records(order_id=str(order))]
 
 
 @pytest.mark.parametrize("amount", [1250, 0, 10**12])
@@ -238,97 +209,6 @@ def test_a_void_is_repeated_until_the_provider_is_back(payments, provider, simul
 
     assert payments.said(order) == ["payment_authorized", "payment_voided"]
     assert books(provider, order) == [(0, 0, 0)]
-
-
-@pytest.fixture(params=["local", "shared"])
-def breaker(request: pytest.FixtureRequest, servers: Any) -> Breaker:
-    url = servers.access.redis_url("payments") if request.param == "shared" else None
-    return Breaker(url, fail_max=2, reset_s=2)
-
-
-def test_an_open_breaker_spares_the_provider_and_lets_it_try_again(payments, breaker, order, provider):
-    down = payments.executor(SimulatorProvider("http://127.0.0.1:1"), breaker)
-    payments.receives(authorize(order))
-    for _ in range(2):
-        down(payments.due())
-    assert breaker.state == "open"
-
-    payments.executor(provider, breaker)(payments.due())
-    assert payments.payment(order).intents["authorize"].attempts == 2
-    assert 0 < payments.pauses()[0] <= 2
-    time.sleep(breaker.open_for_s)
-    payments.executor(provider, breaker)(payments.due())
-
-    assert breaker.state == "closed"
-    assert payments.said(order) == ["payment_authorized"]
-
-
-def test_executors_share_the_breaker(servers):
-    first, second = (Breaker(servers.access.redis_url("payments"), fail_max=1, reset_s=1) for _ in range(2))
-
-    with pytest.raises(ZeroDivisionError):
-        first.call(lambda: 1 // 0)
-
-    assert second.state == "open"
-    assert second.open_for_s <= 1
-
-
-def test_without_redis_the_breaker_is_each_processs_own(payments, order):
-    breaker = Breaker("redis://127.0.0.1:1/0", fail_max=1, reset_s=60)
-    payments.receives(authorize(order))
-
-    payments.executor(payments.provider, breaker)(payments.due())
-    assert payments.said(order) == ["payment_authorized"]
-    with pytest.raises(ZeroDivisionError):
-        breaker.call(lambda: 1 // 0)
-
-    assert breaker.state == "open"
-
-
-class NeverAnswers(SimulatorProvider):
-    """A provider class that breaks its promise to end every call in time."""
-
-    def __init__(self) -> None:
-        super().__init__("http://127.0.0.1:1")
-        self.release = threading.Event()
-
-    def authorize(self, *_: Any) -> Any:
-        """Wait for the end of the test."""
-        self.release.wait(60)
-        raise ProviderTimeout("at last")
-
-
-def test_calls_that_never_return_hold_up_no_later_batch(payments, provider):
-    """The soft limit ends the batch; its threads are left behind, and the next batch has threads of its own."""
-    hangs = NeverAnswers()
-    executor = payments.executor(hangs)
-    lost, later = [uuid7() for _ in range(AT_ONCE)], [uuid7(), uuid7()]
-    payments.receives(*map(authorize, lost))
-
-    with pytest.raises(SoftTimeLimitExceeded), soft_limit(0.3):
-        executor(payments.due())
-    payments.receives(*map(authorize, later))
-    replace(executor, provider=provider)(payments.due())
-
-    assert [payments.said(order) for order in later] == [["payment_authorized"]] * 2
-    hangs.release.set()
-
-
-@contextmanager
-def soft_limit(seconds: float) -> Iterator[None]:
-    """Raise in this thread what Celery raises at the soft limit, by the signal that it uses."""
-
-    def expired(*_: object) -> None:
-        raise SoftTimeLimitExceeded
-
-    before = signal.signal(signal.SIGUSR1, expired)
-    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR1))
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.join()
-        signal.signal(signal.SIGUSR1, before)
 
 
 def test_many_executors_at_once_charge_each_order_once(payments, simulator: SimulatorProcess, provider):
