@@ -7,15 +7,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import UUID
 
 import pytest
-from payments_bench import Payments
+from payments_bench import Payments, authorize
 from simulator_process import SimulatorProcess
 
 from shared_events.contract import Message, seal
-from shared_events.contracts.payments import AuthorizePayment
-from shared_events.contracts.values import Money
 from shared_events.outbox import MESSAGES, celery_body
 from shared_events.publisher import Parcel, Publisher
 
@@ -86,13 +83,6 @@ def orders_sends(servers: Any, command: Message) -> None:
     assert publisher.publish([parcel]).confirmed
 
 
-def slow(order: UUID) -> AuthorizePayment:
-    """Return a command whose call the provider answers after seconds."""
-    return AuthorizePayment(
-        order_id=order, customer_id=UUID(int=1), amount=Money(1250, "EUR"), payment_method="tok_slow"
-    )
-
-
 def eventually(holds: Callable[[], bool], within_s: float) -> None:
     until = time.monotonic() + within_s
     while not holds():
@@ -100,27 +90,27 @@ def eventually(holds: Callable[[], bool], within_s: float) -> None:
         time.sleep(0.1)
 
 
-def test_a_call_whose_executor_was_killed_is_made_once(payments, processes, servers, provider, order):
+@pytest.fixture
+def calling(payments, processes, servers, provider, order):
+    """Worker, relay and executor, with a call under way that the provider has booked and not yet answered."""
     for name in COMMANDS:
         processes.start(name)
-    orders_sends(servers, slow(order))
+    orders_sends(servers, authorize(order, "tok_slow"))
     eventually(lambda: len(provider.records(order_id=str(order))) == 1, within_s=30)
+    return processes
 
-    processes.kill("executor")
+
+def test_a_call_whose_executor_was_killed_is_made_once(calling, payments, provider, order):
+    calling.kill("executor")
     assert payments.payment(order).intents["authorize"].status == "leased"
-    processes.start("executor")
+    calling.start("executor")
 
     eventually(lambda: payments.payment(order).status == "authorized", within_s=40)
     assert [each.held for each in provider.records(order_id=str(order))] == [1250]
-    assert processes.stop("executor") < 15
+    assert calling.stop("executor") < 15
 
 
-def test_an_executor_that_is_stopped_finishes_its_call(payments, processes, servers, provider, order):
-    for name in COMMANDS:
-        processes.start(name)
-    orders_sends(servers, slow(order))
-    eventually(lambda: len(provider.records(order_id=str(order))) == 1, within_s=30)
-
-    processes.stop("executor")
+def test_an_executor_that_is_stopped_finishes_its_call(calling, payments, order):
+    calling.stop("executor")
 
     assert payments.payment(order).status == "authorized"
