@@ -86,7 +86,8 @@ def _last_line(result: Result) -> str:
     words = "[bold green]Nothing lost, nothing doubled, nothing stuck[/]"
     if result.failures:
         words = f"[bold red]{len(result.failures)} failures[/]"
-    said = f"{words}: {result.accepted} orders under {len(result.faults)} faults."
+    faults = "one fault" if len(result.faults) == 1 else f"{len(result.faults)} faults"
+    said = f"{words}: {result.accepted} orders under {faults}."
     if not result.invariants:
         said += " No invariant was read."
     if result.left_out:
