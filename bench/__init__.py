@@ -1,0 +1,1 @@
+"""What Orderflow costs and how fast it is, beside others that do the same business: `./orderflow bench`."""
