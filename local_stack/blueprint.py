@@ -55,6 +55,16 @@ def check_scale(scale: Mapping[str, int]) -> None:
             raise StackError(f"{base}={count}: choose 1 to {_MOST} (`stop` ends all)")
 
 
+def api_command(factory: str, port: int) -> list[str]:
+    """Return the command of an API process: `factory` is `module:function` and returns its WSGI application."""
+    return _python(
+        "granian", "--interface", "wsgi", "--factory", factory,
+        "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--blocking-threads", str(_THREADS), "--respawn-failed-workers", "--no-ws",
+        "--log-level", "error",
+    )  # fmt: skip
+
+
 @dataclass
 class Blueprint:
     """Makes the units of a stack from what it knows of its ports, servers and sizes.
@@ -101,12 +111,7 @@ class Blueprint:
     def _command(self, base: str, port: int) -> list[str]:
         service, _, kind = base.partition("-")
         if kind == "api":
-            return _python(
-                "granian", "--interface", "wsgi", "--factory", f"{service}_svc.app:create_app",
-                "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-                "--blocking-threads", str(_THREADS), "--respawn-failed-workers", "--no-ws",
-                "--log-level", "error",
-            )  # fmt: skip
+            return api_command(f"{service}_svc.app:create_app", port)
         if kind in _CONCURRENCY:
             chosen = self.state.concurrency if kind == "worker" else None
             count = str(chosen or _CONCURRENCY[kind])

@@ -83,7 +83,10 @@ class Contender(Protocol):
         """Return how far it is, by one cheap query; poll it four times a second at most."""
 
     def seconds(self, servers: Servers) -> list[float]:
-        """Return for each finished order the time from its row's creation to confirmation (payment taken)."""
+        """Return for each finished order the time from its row's creation until it is confirmed.
+
+        That is, as in Orderflow's saga, when its payment is authorised.
+        """
 
     def wrongs(self, servers: Servers) -> list[str]:
         """Return what does not add up among stock, orders and payments, one line each; ask when it is at rest."""
@@ -91,4 +94,6 @@ class Contender(Protocol):
 
 def everybody() -> list[Contender]:
     """Return the contenders, in the order in which tables show them."""
-    raise NotImplementedError
+    from bench.contenders import line_up
+
+    return list(line_up.everybody())
