@@ -20,6 +20,7 @@ VERBS = {
     "logs": "show a process's log",
     "demo": "run a few hundred orders through trouble and check that nothing was lost",
     "chaos": "run orders while every part of it is broken in turn, and check that nothing was lost",
+    "bench": "measure what an order costs and how fast it goes, beside others",
     "order": "tell the story of one order over all services",
     "check": "check the invariants over stock, money and messages",
     "token": "make a development access token",

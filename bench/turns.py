@@ -1,0 +1,151 @@
+"""The two kinds of turn: as fast as it can (closed loop), and at a given pace (open loop)."""
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench import figures
+from bench.accounting import Meter
+from bench.generator import Sent, Wanted
+from bench.load import limit_s, send
+from bench.place import HOT, SKUS
+from bench.system import System
+from orderflow_cli.errors import CommandError
+
+CONNECTIONS = 16
+_OPEN_CONNECTIONS = 64
+_POLL_S, _CLOSE_POLL_S, _FEW = 0.25, 0.05, 100
+_STILL_S = 45.0
+"""So long without any progress, and whoever is unfinished is stuck."""
+
+
+@dataclass
+class Turn:
+    """What a load came to. `cpu_s` is by process kind; `finished_s` from the first POST to the last end."""
+
+    run: str
+    orders: int
+    sent_s: float
+    finished_s: float
+    unfinished: int
+    intake_ms: list[float]
+    confirmed_ms: list[float] = field(default_factory=list)
+    cpu_s: dict[str, float] = field(default_factory=dict)
+    apart_s: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def finished_per_s(self) -> float:
+        """Orders a second through the whole saga: intake, processing and drain."""
+        return (self.orders - self.unfinished) / self.finished_s
+
+    @property
+    def accepted_per_s(self) -> float:
+        """Orders a second at the door alone."""
+        return self.orders / self.sent_s
+
+    def cpu_ms(self) -> dict[str, float]:
+        """Return the CPU ms of an order by process kind, and their `total`."""
+        each = {kind: round(1000 * used / self.orders, 3) for kind, used in self.cpu_s.items()}
+        return {**each, "total": round(sum(each.values()), 3)}
+
+    def apart_ms(self) -> dict[str, float]:
+        """Return the CPU ms of an order of those who stand for the world."""
+        return {kind: round(1000 * used / self.orders, 3) for kind, used in self.apart_s.items()}
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "run": self.run,
+            "orders": self.orders,
+            "unfinished": self.unfinished,
+            "seconds": round(self.finished_s, 3),
+            "orders_per_s": round(self.finished_per_s, 1),
+            "accepted_per_s": round(self.accepted_per_s, 1),
+            "cpu_ms_per_order": self.cpu_ms(),
+            "apart": self.apart_ms(),
+            "intake_ms": figures.shown(self.intake_ms),
+            "confirmed_ms": figures.shown(self.confirmed_ms),
+        }
+
+
+def closed(system: System, run: str, orders: int, *, hot: bool = False, drained: bool = True) -> Turn:
+    """Send orders over 16 connections, each when the one before is answered; wait for the last to end."""
+    return _turn(system, _wanted(system, run, orders, None, hot=hot), drained=drained)
+
+
+def opened(system: System, run: str, rate: float, seconds: float, *, drained: bool = True) -> Turn:
+    """Send orders at an even pace, whatever becomes of them; wait for the last to end."""
+    orders = max(1, round(rate * seconds))
+    return _turn(system, _wanted(system, run, orders, rate, hot=False), drained=drained)
+
+
+def _wanted(system: System, run: str, orders: int, rate: float | None, *, hot: bool) -> Wanted:
+    return Wanted(
+        port=system.port,
+        run=run,
+        tokens=system.tokens(),
+        skus=SKUS,
+        orders=orders,
+        connections=_OPEN_CONNECTIONS if rate else CONNECTIONS,
+        parent=os.getpid(),
+        limit_s=limit_s(orders, rate),
+        rate=rate,
+        hot=HOT if hot else None,
+    )
+
+
+def _turn(system: System, wanted: Wanted, *, drained: bool) -> Turn:
+    meter = Meter(system.roots())
+    sent = send(wanted)
+    ended, unfinished = sent.ended, 0
+    if drained:
+        unfinished = await_end(system)
+        ended = time.time()
+    used = meter.read()
+    system.note(wanted.run, sent)
+    return _measured(system, wanted, sent, ended, unfinished, used, drained=drained)
+
+
+def _measured(
+    system: System,
+    wanted: Wanted,
+    sent: Sent,
+    ended: float,
+    unfinished: int,
+    used: dict[str, float],
+    *,
+    drained: bool,
+) -> Turn:
+    apart = {kind: used.pop(kind) for kind in system.apart & used.keys()}
+    return Turn(
+        run=wanted.run,
+        orders=wanted.orders,
+        sent_s=sent.ended - sent.began,
+        finished_s=ended - sent.began,
+        unfinished=unfinished,
+        intake_ms=sent.latencies_ms,
+        confirmed_ms=system.confirmed_ms(wanted.run) if drained else [],
+        cpu_s=used,
+        apart_s={**apart, "generator": sent.cpu_s},
+    )
+
+
+def await_end(system: System) -> int:
+    """Wait until nothing is unfinished, or nothing moves any more; return how many are stuck."""
+    least, moved = system.unfinished(), time.monotonic()
+    while least:
+        time.sleep(_POLL_S if least > _FEW else _CLOSE_POLL_S)
+        now = system.unfinished()
+        if now < least:
+            least, moved = now, time.monotonic()
+        elif time.monotonic() - moved > _STILL_S:
+            return least
+    return 0
+
+
+def insist(turn: Turn) -> Turn:
+    """Return a turn of ours; CommandError if it left anything unfinished."""
+    if turn.unfinished:
+        raise CommandError(f"{turn.run}: {turn.unfinished} of {turn.orders} orders are unfinished")
+    return turn
