@@ -1,4 +1,4 @@
-"""A run of the bench: its sections in turn, and what they found."""
+"""What the sections of a run share: the stack, the sizes, and the document that they write into."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -8,12 +8,13 @@ from bench import figures
 from bench.ours import Ours
 from bench.place import Place
 from bench.sizes import Size
-from bench.turns import Turn, closed, insist
+from bench.turns import Turn, await_end, closed, insist
+from orderflow_cli.errors import CommandError
 
 
 @dataclass
 class Course:
-    """What all sections share: the stack, the sizes, and the document that they write into."""
+    """A run of the bench."""
 
     place: Place
     size: Size
@@ -35,26 +36,36 @@ class Course:
         """Tell how far it is."""
         self.place.say(line)
 
-    def warm(self) -> None:
+    def warm(self, orders: int | None = None) -> None:
         """Send some orders that count for nothing: connections, plans and caches are made."""
-        insist(closed(self.ours, self.run_name("warm"), self.size.warm))
+        insist(closed(self.ours, self.run_name("warm"), orders or self.size.warm))
 
     def saga(self, section: str = "saga", *, orders: int | None = None, hot: bool = False) -> Turn:
-        """Have a closed-loop turn of our own, insist that all went well, and note it."""
-        turn = insist(closed(self.ours, self.run_name(section), orders or self.size.orders, hot=hot))
-        self.note(section, turn)
-        return turn
+        """Have a closed-loop turn of our own, and insist that nothing is left unfinished."""
+        return insist(closed(self.ours, self.run_name(section), orders or self.size.orders, hot=hot))
 
     def note(self, section: str, turn: Turn, system: str = "orderflow") -> None:
         """Keep a turn for the document's `rounds`, and tell of it."""
         self.rounds.append({"section": section, "system": system, **turn.document()})
+        rate = turn.finished_per_s if turn.drained else turn.accepted_per_s
         cost = turn.cpu_ms()["total"]
-        self.say(f"{section}, {system}: {turn.finished_per_s:.1f} orders/s, {cost:.2f} ms of CPU an order")
+        self.say(f"{section}, {system}: {rate:.1f} orders/s, {cost:.2f} ms of CPU an order")
+
+    def drain(self) -> None:
+        """Wait until all that was accepted is finished."""
+        stuck = await_end(self.ours)
+        if stuck:
+            raise CommandError(f"{stuck} orders are unfinished, and nothing moves any more")
 
     def check(self) -> None:
         """Insist that the outboxes are empty and all invariants hold."""
         self.document["invariants"] = self.ours.check()
         self.document["unfinished"] = 0
+
+    @property
+    def steady(self) -> float:
+        """Orders a second through the whole saga, as the rounds have measured it."""
+        return float(self.document["orders_per_s"])
 
 
 def saga_figures(turns: list[Turn]) -> dict[str, Any]:
@@ -64,11 +75,3 @@ def saga_figures(turns: list[Turn]) -> dict[str, Any]:
         "cpu_ms_per_order": figures.medians([turn.cpu_ms() for turn in turns]),
         "apart": figures.medians([turn.apart_ms() for turn in turns]),
     }
-
-
-def run(course: Course) -> None:
-    """Run the sections that are wanted."""
-    course.warm()
-    turns = [course.saga() for _ in range(course.size.rounds)]
-    course.document |= saga_figures(turns)
-    course.check()

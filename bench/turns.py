@@ -15,20 +15,25 @@ from orderflow_cli.errors import CommandError
 
 CONNECTIONS = 16
 _OPEN_CONNECTIONS = 64
-_POLL_S, _CLOSE_POLL_S, _FEW = 0.25, 0.05, 100
-_STILL_S = 45.0
-"""So long without any progress, and whoever is unfinished is stuck."""
+_SHORTEST_S, _LONGEST_S = 0.05, 1.0
+_STILL_S, _SLOWEST = 60.0, 5.0
+"""So long without an end, and who is unfinished is stuck. Many go step by step side by side, and end late: they have
+more time, as if so many a second were done."""
 
 
 @dataclass
 class Turn:
-    """What a load came to. `cpu_s` is by process kind; `finished_s` from the first POST to the last end."""
+    """What a load came to. `cpu_s` is by process kind; `finished_s` from the first POST to the last end.
+
+    One that is not `drained` ended with the last answer: its orders are only accepted.
+    """
 
     run: str
     orders: int
     sent_s: float
     finished_s: float
     unfinished: int
+    drained: bool
     intake_ms: list[float]
     confirmed_ms: list[float] = field(default_factory=list)
     cpu_s: dict[str, float] = field(default_factory=dict)
@@ -60,7 +65,7 @@ class Turn:
             "orders": self.orders,
             "unfinished": self.unfinished,
             "seconds": round(self.finished_s, 3),
-            "orders_per_s": round(self.finished_per_s, 1),
+            **({"orders_per_s": round(self.finished_per_s, 1)} if self.drained else {}),
             "accepted_per_s": round(self.accepted_per_s, 1),
             "cpu_ms_per_order": self.cpu_ms(),
             "apart": self.apart_ms(),
@@ -124,6 +129,7 @@ def _measured(
         sent_s=sent.ended - sent.began,
         finished_s=ended - sent.began,
         unfinished=unfinished,
+        drained=drained,
         intake_ms=sent.latencies_ms,
         confirmed_ms=system.confirmed_ms(wanted.run) if drained else [],
         cpu_s=used,
@@ -132,15 +138,22 @@ def _measured(
 
 
 def await_end(system: System) -> int:
-    """Wait until nothing is unfinished, or nothing moves any more; return how many are stuck."""
-    least, moved = system.unfinished(), time.monotonic()
+    """Wait until nothing is unfinished, or nothing moves any more; return how many are stuck.
+
+    Each look costs a little: the next one is due when about half of what was left should be done.
+    """
+    least = system.unfinished()
+    seen = moved = time.monotonic()
+    pause = _SHORTEST_S
     while least:
-        time.sleep(_POLL_S if least > _FEW else _CLOSE_POLL_S)
-        now = system.unfinished()
-        if now < least:
-            least, moved = now, time.monotonic()
-        elif time.monotonic() - moved > _STILL_S:
+        time.sleep(pause)
+        left, now = system.unfinished(), time.monotonic()
+        if left < least:
+            pause = min(_LONGEST_S, max(_SHORTEST_S, 0.5 * left * (now - seen) / (least - left)))
+            least, moved = left, now
+        elif now - moved > _STILL_S + left / _SLOWEST:
             return least
+        seen = now
     return 0
 
 

@@ -1,0 +1,119 @@
+"""The sections that are ours alone: latency, intake at a pace, backlog, quotas, and a long past."""
+
+import time
+
+from bench import figures
+from bench.accounting import kinds_of, processes
+from bench.course import Course
+from bench.finished import copy_finished
+from bench.quota import NoQuota, quota
+from bench.rounds import WORKING
+from bench.turns import Turn, closed, insist, opened
+
+QUOTAS = (0.5, 1, 2)
+_PART = 0.7
+"""Of the maximum: busy, and not at the end of its strength."""
+_FEWEST = 100
+
+
+def latency(its: Course) -> None:
+    """Measure the time from 202 to confirmed, and that of the 202 itself, at low load and at 70 % of the maximum."""
+    its.warm()
+    confirmed, answered = {}, {}
+    paces = {"low": (its.size.low_rate, its.size.low_s), "at_70": (_PART * its.steady, its.size.high_s)}
+    for name, (rate, seconds) in paces.items():
+        turn = insist(opened(its.ours, its.run_name(name), rate, seconds))
+        its.note(name, turn)
+        confirmed[name] = figures.shown(turn.confirmed_ms)
+        answered[name] = figures.shown(turn.intake_ms)
+    its.document |= {"confirmed_ms": confirmed, "intake_during_saga_ms": answered}
+    its.check()
+
+
+def intake(its: Course) -> None:
+    """Measure the time of a 202 while nothing else works, at low load and at 70 % of what the door can take."""
+    its.place.stop(*its.place.names(*WORKING))
+    closed(its.ours, its.run_name("warm"), its.size.warm, drained=False)
+    answered = {}
+    most = _PART * float(its.document["intake_per_s"])
+    paces = {"low": (its.size.low_rate, its.size.low_s / 2), "at_70": (most, its.size.high_s / 2)}
+    for name, (rate, seconds) in paces.items():
+        turn = opened(its.ours, its.run_name(f"intake-{name}"), rate, seconds, drained=False)
+        its.note(f"intake, {name}", turn)
+        answered[name] = figures.shown(turn.intake_ms)
+    its.document["intake_ms"] = answered
+    _resume(its)
+    its.check()
+
+
+def backlog(its: Course) -> None:
+    """Have orders accepted while the workers are away, and measure how fast they are worked off."""
+    its.place.stop(*its.place.names(*WORKING))
+    turn = closed(its.ours, its.run_name("backlog"), its.size.backlog, drained=False)
+    its.note("backlog", turn)
+    drained = _resume(its)
+    its.document["drain_per_s"] = drained
+    its.say(f"backlog drained at {drained} orders/s")
+    its.document["ratios"]["drain_vs_steady"] = figures.ratio(drained, its.steady)
+    its.check()
+
+
+def _resume(its: Course) -> float:
+    """Start the workers again; return the orders a second from when all are ready to the last one's end."""
+    its.place.start(*its.place.names(*WORKING))
+    began, left = time.monotonic(), its.ours.unfinished()
+    its.drain()
+    return round(left / (time.monotonic() - began), 1)
+
+
+def quotas(its: Course) -> None:
+    """Measure the rate with half a core, one and two for the whole stack; the world outside is not limited."""
+    rates: dict[str, float] = {}
+    try:
+        for cores in QUOTAS:
+            with quota(cores, _limited(its)):
+                its.warm(max(_FEWEST, int(its.size.warm * cores)))
+                turn = its.saga(f"quota-{cores:g}", orders=max(_FEWEST, int(its.size.quota_orders * cores)))
+            its.note(f"quota of {cores:g}", turn)
+            rates[f"{cores:g}"] = round(turn.finished_per_s, 1)
+    except NoQuota as error:
+        its.say(f"no quotas: {error}")
+        its.document["quotas"] = {"left_out": str(error)}
+        return
+    its.document["quotas"] = rates
+    per_core = {name: rate / float(name) for name, rate in rates.items()}
+    its.document["ratios"] |= {
+        "quota_half_vs_one": figures.ratio(per_core["0.5"], per_core["1"]),
+        "quota_two_vs_one": figures.ratio(per_core["2"], per_core["1"]),
+    }
+    its.check()
+
+
+def _limited(its: Course) -> list[int]:
+    """Return the processes of the stack, the supervisor's and all children's too, but not the provider."""
+    kinds = kinds_of(processes(), its.place.roots())
+    return [pid for pid, kind in kinds.items() if kind not in its.ours.apart]
+
+
+def million(its: Course) -> None:
+    """Measure the rate before and after the databases hold a long past."""
+    its.warm()
+    fresh = [_noted(its, "before a long past") for _ in range(its.size.rounds)]
+    its.say(f"making {its.size.finished} finished orders")
+    copy_finished(its.place, its.size.finished)
+    its.warm()
+    aged = [_noted(its, "with a long past") for _ in range(its.size.rounds)]
+    rates = [figures.median([turn.finished_per_s for turn in turns]) for turns in (fresh, aged)]
+    its.document["long_past"] = {
+        "orders": its.size.finished,
+        "before_per_s": round(rates[0], 1),
+        "after_per_s": round(rates[1], 1),
+    }
+    its.document["ratios"]["million_vs_fresh"] = figures.ratio(rates[1], rates[0])
+    its.check()
+
+
+def _noted(its: Course, section: str) -> Turn:
+    turn = its.saga()
+    its.note(section, turn)
+    return turn
