@@ -65,6 +65,11 @@ def names(contender: str) -> dict[str, str]:
     return {service: f"bench_{contender.replace('-', '_')}_{service}" for service in SERVICES}
 
 
+def system(contender: str) -> str:
+    """Return the name of the database in which a contender keeps its own books, if it has any."""
+    return f"bench_{contender.replace('-', '_')}_system"
+
+
 def beside(url: str, name: str) -> str:
     """Return the URL of another database on the same server."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))

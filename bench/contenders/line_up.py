@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.contenders import Command, Progress, Servers, queues
-from bench.contenders.databases import SERVICES, Databases
+from bench.contenders.databases import SERVICES, Databases, make_anew, system
 from local_stack.blueprint import api_command
 
 
@@ -86,10 +86,34 @@ class _OnRabbitMQ(_Shop):
         return queues.all_consumed(servers.amqp_url, self.queues)
 
 
+@dataclass(frozen=True)
+class _OnDbos(_Shop):
+    """Runs its workflows in the API's process and keeps its books in a fourth database."""
+
+    def prepare(self, servers: Servers, skus: Sequence[str], pieces: int) -> None:
+        """See Contender."""
+        super().prepare(servers, skus, pieces)
+        make_anew(servers.postgres_admin_url, system(self.name))
+
+
+@dataclass(frozen=True)
+class _IntakeOnly(_Shop):
+    """Accepts orders and leaves it at that."""
+
+    def progress(self, servers: Servers) -> Progress:
+        """See Contender."""
+        found = super().progress(servers)
+        return Progress(found.accepted, found.accepted, 0)
+
+    def wrongs(self, servers: Servers) -> list[str]:  # noqa: ARG002
+        """See Contender."""
+        return []
+
+
 NAIVE_CELERY = _OnRabbitMQ(
     name="naive-celery",
     module="naive_celery",
-    guarantees_not="a crash between two steps loses the order; a redelivered task would act twice",
+    guarantees_not="a crash, or RabbitMQ away for a moment, strands orders half done; nothing finds them again",
     queues=tuple(f"bench.celery.{service}" for service in SERVICES),
     worker=(
         "-m", "celery", "--app", "bench.contenders.naive_celery", "worker", "--queues", "bench.celery.{service}",
@@ -98,7 +122,36 @@ NAIVE_CELERY = _OnRabbitMQ(
     ),
 )  # fmt: skip
 
+_STEPS = ("reserve", "authorize", "commit", "capture", "complete", "release", "refuse")
+
+FASTSTREAM = _OnRabbitMQ(
+    name="faststream",
+    module="faststream_chain",
+    guarantees_not="an order whose message is lost, or delivered twice, stops half done; nothing finds it again",
+    queues=tuple(f"bench.faststream.{step}" for step in _STEPS),
+    worker=("-m", "bench.contenders.faststream_chain", "{service}"),
+)
+
+DBOS = _OnDbos(
+    name="dbos",
+    module="dbos_workflow",
+    guarantees_not="an order whose API dies between its row and its workflow waits for ever",
+)
+
+DBOS_STEPS = _OnDbos(
+    name="dbos-steps",
+    module="dbos_steps",
+    guarantees_not="as dbos; and a step may run twice: that it has one effect is left to the SQL",
+)
+
+BARE_FLASK = _IntakeOnly(
+    name="bare-flask",
+    module="bare_flask",
+    guarantees_not="anything: no token, no checks, no idempotency, and nothing happens to the order",
+    intake_only=True,
+)
+
 
 def everybody() -> list[_Shop]:
     """Return the contenders in the order of the tables."""
-    return [NAIVE_CELERY]
+    return [NAIVE_CELERY, FASTSTREAM, DBOS, DBOS_STEPS, BARE_FLASK]

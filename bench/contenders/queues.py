@@ -1,9 +1,11 @@
 """A contender's queues: classic and durable, as Celery and FastStream make them unless told otherwise."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from amqp import NotFound
 from kombu.connection import Connection
+from kombu.pools import producers
 
 
 def make_anew(url: str, names: Iterable[str]) -> None:
@@ -21,3 +23,14 @@ def all_consumed(url: str, names: Iterable[str]) -> bool:
             return all(channel.queue_declare(name, passive=True).consumer_count for name in names)
         except NotFound:
             return False
+
+
+def sender(url: str, queue: str) -> Callable[[Any], None]:
+    """Return what sends JSON to a queue; threads may share it. Connections are kept."""
+    connection = Connection(url)
+
+    def send(body: Any) -> None:
+        with producers[connection].acquire(block=True) as producer:
+            producer.publish(body, routing_key=queue, serializer="json", delivery_mode="persistent")
+
+    return send

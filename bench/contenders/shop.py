@@ -4,7 +4,9 @@ A step is one transaction in one service's database. The contender says in which
 """
 
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import TypedDict
 
 Row = dict[str, Any]
 
