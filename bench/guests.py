@@ -15,6 +15,7 @@ from bench.contenders import Contender, Servers
 from bench.generator import Sent
 from bench.place import HOT, PIECES, SKUS, Place
 from local_stack import http
+from local_stack.leftovers import MARK
 from local_stack.ports import free_port
 from local_stack.process import Process
 from orderflow_cli import dev_key
@@ -111,7 +112,8 @@ def _process(place: Place, name: str, argv: list[str], environment: Mapping[str,
     return Process(
         name=name,
         argv=argv,
-        environment={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        # Marked as the stack's: what a killed bench leaves behind is ended with it.
+        environment={**os.environ, MARK: str(place.data), "PYTHONPATH": str(ROOT), **environment},
         log=place.data / "logs" / f"{name}.log",
         directory=ROOT,
         grace_s=15.0,

@@ -1,0 +1,60 @@
+"""What the bench prints and draws, given what it found."""
+
+from pathlib import Path
+from typing import Any
+
+from bench import machine
+from bench.plots import draw
+from bench.report import text
+
+TURN = {"orders_per_s": 250.0, "cpu_ms_per_order": {"api": 2.0, "total": 6.0}, "apart": {"simulator": 1.0}}
+TIMES = {"low": {"p50": 20.0, "p99": 50.0}, "at_70": {"p50": 80.0, "p99": 200.0}}
+
+
+def document() -> dict[str, Any]:
+    other = {**TURN, "orders_per_s": 90.0, "confirmed_ms": {"low": TIMES["low"]}, "unfinished": 3,
+             "wrong": ["LAMP is missing"], "does_not_guarantee": "loses orders"}  # fmt: skip
+    return {
+        **TURN,
+        "confirmed_ms": TIMES,
+        "intake_ms": TIMES,
+        "intake_per_s": 900.0,
+        "ratios": {"saga_vs_naive": 2.778, "saga_vs_dbos": None},
+        "contenders": {"naive-celery": other, "bare-flask": {**TURN, "orders_per_s": 2000.0}},
+        "quotas": {"left_out": "no rights"},
+        "memory": {"orders-api": {"after_1": 1.0, "ratio": 1.0}},
+        "connections": {"total": 7},
+    }
+
+
+def test_a_table_has_every_figure_and_who_failed() -> None:
+    table = text(document())
+
+    for part in (
+        "250.0", "6.00", "loses orders; 3 unfinished; wrong: LAMP is missing", "saga_vs_naive", "2.778",
+        "at least 3", "bare-flask: 2000.0", "left_out", "orders-api", "'total': 7",
+    ):  # fmt: skip
+        assert part in table
+
+
+def test_a_part_of_a_run_can_be_printed_too() -> None:
+    assert "orderflow" in text({**TURN, "ratios": {}})
+
+
+def test_the_plots_are_png_and_svg(tmp_path: Path) -> None:
+    draw(document(), tmp_path)
+
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"{name}.{kind}" for name in ("rates", "cpu", "times") for kind in ("png", "svg")
+    }
+
+
+def test_settings_are_told_and_secrets_are_not() -> None:
+    given = {
+        "ORDERFLOW_BATCH": "5",
+        "ORDERFLOW_DATABASE_URL": "x",
+        "ORDERFLOW_PASSWORD_ORDERS": "x",
+        "HOME": "/",
+    }
+
+    assert machine.settings(given) == {"ORDERFLOW_BATCH": "5"}
