@@ -10,11 +10,10 @@ from uuid import UUID
 
 import msgspec
 from flask import Flask, Response
-from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 from uuid_utils.compat import uuid7
 
-from bench.contenders import shop
+from bench.contenders import pools, shop
 from orders_svc.schemas import OrderSchema, PlaceOrderSchema
 from shared_events import database, environment, logs
 from shared_http import problems
@@ -34,15 +33,9 @@ def create(begin: Begin) -> Flask:
     url = settings.servers.database_url
     process = f"{urlsplit(url).path.strip('/')}-api"
     logs.configure(process)
-    pool = connections(url, settings.request_threads)
+    pool = pools.connections(url, settings.request_threads)
     engine = database.engine(url, pool_size=1, process=process)  # only readiness asks it
     return create_api("bench", settings=settings, engine=engine, blueprints=[_orders(pool, begin)])
-
-
-def connections(url: str, most: int) -> "ConnectionPool[Any]":
-    """Return a pool of connections that commit each statement, and prepare it at its first use."""
-    options = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
-    return ConnectionPool(url, kwargs=options, min_size=1, max_size=most, open=True)
 
 
 def _orders(pool: "ConnectionPool[Any]", begin: Begin) -> Blueprint:

@@ -4,7 +4,7 @@ from flask import Flask, request
 from flask.typing import ResponseReturnValue
 from uuid_utils.compat import uuid7
 
-from bench.contenders import api, shop
+from bench.contenders import pools, shop
 from shared_events import environment
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -13,7 +13,7 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 def create_app() -> Flask:
     """Return the API."""
     app = Flask(__name__, static_folder=None)
-    pool = api.connections(environment.text("ORDERFLOW_DATABASE_URL"), most=8)
+    pool = pools.connections(environment.text("ORDERFLOW_DATABASE_URL"), most=8)
 
     @app.post("/v1/orders")
     def place_order() -> ResponseReturnValue:

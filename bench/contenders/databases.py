@@ -1,7 +1,7 @@
 """The three databases of a contender: made anew, filled with goods, and asked afterwards whether all is right."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -60,6 +60,10 @@ _PROGRESS = """
 """
 
 
+_watching: dict[str, psycopg.Connection[tuple[Any, ...]]] = {}
+"""The connections of those who are asked again and again: to open one costs more than the answer."""
+
+
 def names(contender: str) -> dict[str, str]:
     """Return the name of each service's database."""
     return {service: f"bench_{contender.replace('-', '_')}_{service}" for service in SERVICES}
@@ -96,6 +100,8 @@ class Databases:
 
     def make(self, skus: Sequence[str], pieces: int) -> None:
         """Make them anew, with so many pieces of each SKU at the same price."""
+        with suppress(KeyError):
+            _watching.pop(self.url("orders")).close()
         make_anew(self._admin_url, *self._names.values())
         for service, statements in _TABLES.items():
             with self._connection(service) as connection:
@@ -114,7 +120,11 @@ class Databases:
 
     def progress(self) -> Progress:
         """Return how many orders there are, are completed and are refused."""
-        return Progress(*self._rows("orders", _PROGRESS)[0])
+        url = self.url("orders")
+        if url not in _watching:
+            _watching[url] = psycopg.connect(url, autocommit=True)
+        row = _watching[url].execute(_PROGRESS).fetchone()
+        return Progress(*row) if row else Progress(0, 0, 0)
 
     def seconds(self) -> list[float]:
         """Return how long each completed order took from its row in Orders to its row in Payments."""

@@ -12,7 +12,7 @@ from flask import Flask
 from psycopg.errors import UniqueViolation
 from psycopg_pool import ConnectionPool
 
-from bench.contenders import api, databases, shop
+from bench.contenders import databases, pools, shop
 from bench.contenders.dbos_process import THREADS, api_of, launch, url
 from bench.contenders.shop import Order
 from bench.contenders.simulator import Simulator
@@ -106,7 +106,7 @@ def create_app() -> Flask:
     """Return the API, with DBOS running in its process."""
     its.provider = Simulator(environment.text("ORDERFLOW_PROVIDER_URL"))
     its.pools = {
-        service: api.connections(url(name), THREADS) for service, name in databases.names(NAME).items()
+        service: pools.connections(url(name), THREADS) for service, name in databases.names(NAME).items()
     }
     launch(NAME)
     return api_of(checkout)

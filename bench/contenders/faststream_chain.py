@@ -5,20 +5,22 @@ returned, then acknowledges.
 """
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import msgspec
 import uvloop
 from faststream import FastStream
 from faststream.rabbit import Channel, RabbitBroker, RabbitQueue, RabbitRouter
-from flask import Flask
-from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from bench.contenders import api, databases, queues, shop
+from bench.contenders import databases, queues, shop
+from bench.contenders.pools import OPTIONS
 from bench.contenders.shop import Order
 from shared_events import environment
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 NAME = "faststream"
 AT_ONCE = 16
@@ -120,16 +122,17 @@ async def main(service: str) -> None:
     its.broker = RabbitBroker(environment.text("ORDERFLOW_BROKER_URL"), default_channel=channel, logger=None)
     its.broker.include_router(ROUTERS[service])
     url = databases.beside(environment.text("ORDERFLOW_DATABASE_URL"), databases.names(NAME)[service])
-    options = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
     async with (
-        AsyncConnectionPool(url, kwargs=options, min_size=1, max_size=CONNECTIONS) as its.pool,
+        AsyncConnectionPool(url, kwargs=OPTIONS, min_size=1, max_size=CONNECTIONS) as its.pool,
         aiohttp.ClientSession(environment.text("ORDERFLOW_PROVIDER_URL")) as its.provider,
     ):
         await FastStream(its.broker, logger=None).run()
 
 
-def create_app() -> Flask:
+def create_app() -> "Flask":
     """Return the API. It publishes with kombu: FastStream's broker is async only, and the API is not."""
+    from bench.contenders import api  # a worker does without
+
     return api.create(queues.sender(environment.text("ORDERFLOW_BROKER_URL"), _queue("reserve").name))
 
 

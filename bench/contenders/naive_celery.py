@@ -5,20 +5,21 @@ runs (Celery's default).
 """
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery, chain
 from celery.exceptions import Ignore
-from flask import Flask
 from psycopg_pool import ConnectionPool
 
-from bench.contenders import api, databases, shop
+from bench.contenders import databases, pools, shop
 from bench.contenders.shop import Order
 from bench.contenders.simulator import Simulator
 from shared_events import environment
 
+if TYPE_CHECKING:
+    from flask import Flask
+
 NAME = "naive-celery"
-QUEUES = tuple(f"bench.celery.{service}" for service in databases.SERVICES)
 
 app = Celery("naive_celery")
 app.conf.update(
@@ -33,7 +34,7 @@ app.conf.update(
 @cache
 def _pool(service: str) -> "ConnectionPool[Any]":
     url = databases.beside(environment.text("ORDERFLOW_DATABASE_URL"), databases.names(NAME)[service])
-    return api.connections(url, most=8)
+    return pools.connections(url, most=8)
 
 
 @cache
@@ -107,6 +108,8 @@ def begin(order: Order) -> None:
     chain(reserve.s(order), authorize.s(), commit.s(), capture.s(), complete.s()).apply_async()
 
 
-def create_app() -> Flask:
+def create_app() -> "Flask":
     """Return the API."""
+    from bench.contenders import api  # a worker does without
+
     return api.create(begin)

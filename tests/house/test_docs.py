@@ -15,7 +15,7 @@ TRACKED = [
     ).stdout.splitlines()
 ]
 TEXTS = {".py", ".md", ".cfg", ".toml", ".yml", ".json", ".sh", ".sql", ".html", ".conf", ""}
-ROOMS = r"(?:\w+_svc|shared_\w+|\w+_cli|local_stack|deploy|docs|examples|migrations|tests|provider_simulator)"
+ROOMS = r"(?:\w+_svc|shared_\w+|\w+_cli|local_stack|deploy|docs|examples|migrations|tests|provider_simulator|bench)"
 PATH = re.compile(rf"`({ROOMS}/[\w./*-]*)`")
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 
@@ -51,7 +51,8 @@ def test_the_tour_walks_through_all_services() -> None:
 def test_every_dependency_has_a_line_that_says_why() -> None:
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg")
-    wanted = settings["options"]["install_requires"] + settings["options.extras_require"]["test"]
+    extras = settings["options.extras_require"]
+    wanted = "\n".join((settings["options"]["install_requires"], extras["test"], extras["bench"]))
     names = {re.split(r"[\s\[<>=]", line.strip())[0].lower() for line in wanted.splitlines() if line.strip()}
     names -= {line for line in names if line.startswith("#")}
     explained = re.findall(
