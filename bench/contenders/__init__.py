@@ -15,7 +15,7 @@ class Servers:
     """Where a stack's servers are, for somebody who may create databases, queues and keys there.
 
     `amqp_url` names a virtual host in which queues may be declared, used and deleted; `identity` holds the
-    ORDERFLOW_JWT_* and ORDERFLOW_JWKS_URL variables of the stack's APIs.
+    variables that tell an API of the stack whose tokens to believe.
     """
 
     postgres_admin_url: str
