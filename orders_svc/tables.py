@@ -1,12 +1,10 @@
 """Orders' tables; the only file that knows their columns."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -34,6 +32,7 @@ from shared_events.contracts.inventory import ProductChanged
 from shared_events.contracts.orders import SweepDue
 from shared_events.contracts.values import Money
 from shared_events.work import UnitOfWork
+from shared_events.writes import over_rows
 
 METADATA = MetaData()
 MIGRATION_HEAD = "0001"
@@ -109,24 +108,32 @@ _CATALOGUE = """
            coalesce((SELECT suspended FROM customers WHERE id = %(customer_id)s), false) AS suspended, products.*
     FROM (SELECT) AS one LEFT JOIN products ON products.sku = ANY(%(skus)s)
 """
-_INSERT = """
+_NEW_ROWS = (
+    "id uuid, customer_id uuid, reference text, status text, reason text, detail text, lines jsonb,"
+    " total_amount bigint, currency text, payment_method text, shipping_address jsonb, metadata jsonb,"
+    " saga jsonb, created_at timestamptz, confirmed_at timestamptz"
+)
+_CHANGED_ROWS = "id uuid, status text, reason text, detail text, saga jsonb, confirmed_at timestamptz"
+_ENTRY_ROWS = "order_id uuid, at timestamptz, event text, detail text"
+_INSERT = over_rows(
+    _NEW_ROWS,
+    """
     INSERT INTO orders (id, customer_id, reference, status, reason, detail, lines, total_amount, currency,
                         payment_method, shipping_address, metadata, saga, created_at, confirmed_at)
-    VALUES (%(id)s, %(customer_id)s, %(reference)s, %(status)s, %(reason)s, %(detail)s, %(lines)s::jsonb,
-            %(total_amount)s, %(currency)s, %(payment_method)s, %(shipping_address)s::jsonb,
-            %(metadata)s::jsonb, %(saga)s::jsonb, %(created_at)s, %(confirmed_at)s)
-"""
-_UPDATE = """
+    SELECT * FROM {rows}
+""",
+)
+_UPDATE = over_rows(
+    _CHANGED_ROWS,
+    """
     UPDATE orders SET status = new.status, reason = new.reason, detail = new.detail, saga = new.saga,
                       confirmed_at = new.confirmed_at, version = version + 1, updated_at = now()
-    FROM unnest(%(id)s::uuid[], %(status)s::text[], %(reason)s::text[], %(detail)s::text[], %(saga)s::jsonb[],
-                %(confirmed_at)s::timestamptz[]) AS new (id, status, reason, detail, saga, confirmed_at)
-    WHERE orders.id = new.id
-"""
-_INSERT_ENTRIES = """
-    INSERT INTO order_entries (order_id, at, event, detail)
-    SELECT * FROM unnest(%(order_id)s::uuid[], %(at)s::timestamptz[], %(event)s::text[], %(detail)s::text[])
-"""
+    FROM {rows} WHERE orders.id = new.id
+""",
+)
+_INSERT_ENTRIES = over_rows(
+    _ENTRY_ROWS, "INSERT INTO order_entries (order_id, at, event, detail) SELECT * FROM {rows}"
+)
 
 
 class OrdersWork(UnitOfWork, OrderBook):
@@ -167,14 +174,10 @@ class OrdersWork(UnitOfWork, OrderBook):
     def flush(self) -> None:
         """Hand over new and changed orders and their timelines; write newer copies."""
         touched = list(self.orders.values())
-        changed = [order for order in touched if order.changed]
-        for order in self._placed:
-            self.write(_INSERT, _row(order))
-        if changed:
-            self.write(_UPDATE, _columns(changed))
+        self.write(_INSERT, [_row(order) for order in self._placed])
+        self.write(_UPDATE, [_changed_row(order) for order in touched if order.changed])
         entries = [(order.id, entry) for order in (*self._placed, *touched) for entry in order.news]
-        if entries:
-            self.write(_INSERT_ENTRIES, _entry_columns(entries))
+        self.write(_INSERT_ENTRIES, [_entry_row(order_id, entry) for order_id, entry in entries])
         self._write_copies()
         self._placed.clear()
         for order in touched:
@@ -255,10 +258,6 @@ def _saved(state: State) -> dict[str, Any]:
     return {"steps": steps, "undoing": state.undoing, "doubted": sorted(state.doubted)}
 
 
-def _json_text(value: object) -> str:
-    return msgspec.json.encode(value).decode()
-
-
 def _row(order: Order) -> dict[str, Any]:
     return {
         "id": order.id,
@@ -267,33 +266,28 @@ def _row(order: Order) -> dict[str, Any]:
         "status": order.status,
         "reason": order.reason,
         "detail": order.detail,
-        "lines": _json_text(order.lines),
+        "lines": order.lines,
         "total_amount": order.total.amount,
         "currency": order.total.currency,
         "payment_method": order.payment_method,
-        "shipping_address": _json_text(dict(order.shipping_address)),
-        "metadata": _json_text(dict(order.metadata)),
-        "saga": _json_text(_saved(order.saga)),
+        "shipping_address": dict(order.shipping_address),
+        "metadata": dict(order.metadata),
+        "saga": _saved(order.saga),
         "created_at": order.created_at,
         "confirmed_at": order.confirmed_at,
     }
 
 
-def _columns(changed: Sequence[Order]) -> dict[str, list[str | UUID | datetime | None]]:
+def _changed_row(order: Order) -> dict[str, Any]:
     return {
-        "id": [order.id for order in changed],
-        "status": [order.status for order in changed],
-        "reason": [order.reason for order in changed],
-        "detail": [order.detail for order in changed],
-        "saga": [_json_text(_saved(order.saga)) for order in changed],
-        "confirmed_at": [order.confirmed_at for order in changed],
+        "id": order.id,
+        "status": order.status,
+        "reason": order.reason,
+        "detail": order.detail,
+        "saga": _saved(order.saga),
+        "confirmed_at": order.confirmed_at,
     }
 
 
-def _entry_columns(entries: Sequence[tuple[UUID, Entry]]) -> dict[str, list[UUID | datetime | str]]:
-    return {
-        "order_id": [order_id for order_id, _ in entries],
-        "at": [entry.at for _, entry in entries],
-        "event": [entry.event for _, entry in entries],
-        "detail": [entry.detail for _, entry in entries],
-    }
+def _entry_row(order_id: UUID, entry: Entry) -> dict[str, Any]:
+    return {"order_id": order_id, "at": entry.at, "event": entry.event, "detail": entry.detail}

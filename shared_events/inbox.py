@@ -9,14 +9,16 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from shared_events.contract import Envelope
+from shared_events.writes import Values, as_rows, over_rows
 
-_CLAIM = """
+_ROWS = "id uuid, type text, source text, correlation_id uuid, causation_id uuid, sent_at timestamptz, attempts int"
+_CLAIM = over_rows(
+    _ROWS,
+    """
     INSERT INTO inbox (message_id, type, source, correlation_id, causation_id, sent_at, attempts)
-    SELECT * FROM unnest(%(id)s::uuid[], %(type)s::text[], %(source)s::text[], %(correlation_id)s::uuid[],
-                         %(causation_id)s::uuid[], %(time)s::timestamptz[], %(attempts)s::int[])
-    ON CONFLICT DO NOTHING
-    RETURNING message_id
-"""
+    SELECT * FROM {rows} ON CONFLICT DO NOTHING RETURNING message_id
+""",
+)
 
 
 def claim(connection: Connection, envelopes: Sequence[tuple[Envelope, int]]) -> set[UUID]:
@@ -25,9 +27,17 @@ def claim(connection: Connection, envelopes: Sequence[tuple[Envelope, int]]) -> 
     The ids are claimed in sorted order, so that two batches with the same ids wait and never deadlock.
     """
     ordered = sorted(envelopes, key=lambda pair: pair[0].id)
-    names = ("id", "type", "source", "correlation_id", "causation_id", "time")
-    columns: dict[str, list[object]] = {
-        name: [getattr(envelope, name) for envelope, _ in ordered] for name in names
+    rows = [_row(envelope, attempts) for envelope, attempts in ordered]
+    return {row[0] for row in connection.exec_driver_sql(_CLAIM, as_rows(rows))}
+
+
+def _row(envelope: Envelope, attempts: int) -> Values:
+    return {
+        "id": envelope.id,
+        "type": envelope.type,
+        "source": envelope.source,
+        "correlation_id": envelope.correlation_id,
+        "causation_id": envelope.causation_id,
+        "sent_at": envelope.time,
+        "attempts": attempts,
     }
-    columns["attempts"] = [attempts for _, attempts in ordered]
-    return {row[0] for row in connection.exec_driver_sql(_CLAIM, columns)}

@@ -8,24 +8,27 @@ from uuid import UUID
 
 from shared_events.contract import Envelope, Message, Timer, contract_of, encode, seal
 from shared_events.handlers import Cancel, Later, Output
-from shared_events.writes import Writes
+from shared_events.writes import Writes, as_rows, over_rows
 
 MESSAGES = "messages"
 """The topic exchange that carries commands, replies and facts between services."""
 
 _BODY = (b"[[", b'],{},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]')
 
-_INSERT = """
+_ROWS = (
+    "id uuid, type text, subject text, correlation_id uuid, causation_id uuid, exchange text, routing_key text,"
+    " timer_key text, body text, after_s float8"
+)
+_INSERT = over_rows(
+    _ROWS,
+    """
     INSERT INTO outbox (id, type, subject, correlation_id, causation_id, exchange, routing_key,
                         timer_key, body, available_at)
     SELECT id, type, subject, correlation_id, causation_id, exchange, routing_key,
-           timer_key, body, now() + make_interval(secs => after_s)
-    FROM unnest(%(id)s::uuid[], %(type)s::text[], %(subject)s::text[], %(correlation_id)s::uuid[],
-                %(causation_id)s::uuid[], %(exchange)s::text[], %(routing_key)s::text[],
-                %(timer_key)s::text[], %(body)s::bytea[], %(after_s)s::float8[])
-      AS new (id, type, subject, correlation_id, causation_id, exchange, routing_key,
-              timer_key, body, after_s)
-"""
+           timer_key, convert_to(body, 'UTF8'), now() + make_interval(secs => after_s)
+    FROM {rows}
+""",
+)
 WAKE_THE_RELAY = "SELECT pg_notify('outbox', '') FROM relay_state WHERE asleep"
 """Ends every transaction that wrote messages. Only while the relay sleeps: a NOTIFY takes a global lock."""
 
@@ -74,7 +77,7 @@ def write(writes: Writes, outgoing: Sequence[Outgoing]) -> None:
     if keys:
         writes.add(_CANCEL, {"keys": keys})
     if rows:
-        writes.add(_INSERT, {name: [row[name] for row in rows] for name in rows[0]})
+        writes.add(_INSERT, as_rows(rows))
 
 
 def _row(outgoing: Outgoing, output: Message | Later, now: datetime) -> dict[str, Any]:
@@ -96,6 +99,6 @@ def _row(outgoing: Outgoing, output: Message | Later, now: datetime) -> dict[str
         "exchange": exchange,
         "routing_key": routing_key,
         "timer_key": later.key,
-        "body": celery_body(envelope),
+        "body": celery_body(envelope).decode(),
         "after_s": later.after_s,
     }

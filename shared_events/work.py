@@ -11,7 +11,7 @@ from shared_events import outbox, trace
 from shared_events.contract import Message
 from shared_events.handlers import Output
 from shared_events.outbox import Outgoing
-from shared_events.writes import Values, Writes
+from shared_events.writes import Values, Writes, as_rows
 
 
 class UnitOfWork:
@@ -38,9 +38,13 @@ class UnitOfWork:
         """Hand to `write` what changed since the last time."""
         raise NotImplementedError
 
-    def write(self, statement: str, values: Values) -> None:
-        """Let a statement leave with the others; no two of them may change the same row."""
-        self._writes.add(statement, values)
+    def write(self, statement: str, rows: Sequence[Values]) -> None:
+        """Let a statement over these rows (`writes.rows_of`) leave with the others, if there are any rows.
+
+        No two statements of a transaction may change the same row.
+        """
+        if rows:
+            self._writes.add(statement, as_rows(rows))
 
     def save(self) -> None:
         """Write what changed now, to be read again in this transaction."""

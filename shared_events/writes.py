@@ -4,12 +4,24 @@ Each statement becomes a data-modifying part of one `WITH` (PostgreSQL runs all 
 none sees what another writes, so they must not change the same row.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 
 Values = dict[str, Any]
+
+
+def over_rows(columns: str, statement: str) -> str:
+    """Return a statement that reads the rows of `as_rows`, as `new (column type, …)`, where it says `{rows}`."""
+    return statement.replace("{rows}", f"json_to_recordset(%(rows)s::json) AS new ({columns})")
+
+
+def as_rows(rows: Sequence[Values]) -> Values:
+    """Return the parameters that carry these rows: one JSON text, ten times cheaper to make than arrays."""
+    return {"rows": msgspec.json.encode(rows).decode()}
 
 
 class Writes:

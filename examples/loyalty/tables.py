@@ -8,13 +8,17 @@ from sqlalchemy import Connection
 
 from shared_events.contract import Message
 from shared_events.work import UnitOfWork
+from shared_events.writes import over_rows
 
 TABLE = "CREATE TABLE IF NOT EXISTS points (customer_id uuid PRIMARY KEY, points bigint NOT NULL)"
 
-_ADD = """
-    INSERT INTO points SELECT * FROM unnest(%(customers)s::uuid[], %(points)s::bigint[])
+_ADD = over_rows(
+    "customer_id uuid, points bigint",
+    """
+    INSERT INTO points SELECT * FROM {rows}
     ON CONFLICT (customer_id) DO UPDATE SET points = points.points + excluded.points
-"""
+""",
+)
 
 
 class LoyaltyWork(UnitOfWork):
@@ -31,6 +35,5 @@ class LoyaltyWork(UnitOfWork):
 
     def flush(self) -> None:
         """Add the points, always in the same order of customers, so that no two batches deadlock."""
-        if customers := sorted(self.points):
-            earned = [self.points[each] for each in customers]
-            self.write(_ADD, {"customers": customers, "points": earned})
+        earned = [{"customer_id": each, "points": self.points[each]} for each in sorted(self.points)]
+        self.write(_ADD, earned)

@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, Row, Text, Uuid, any_, bindparam, select, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Connection, Row, bindparam, select, text
 
 from inventory_svc.domain import Details, Movement, Product, Reservation, Shelves, Status, Stock
-from inventory_svc.tables.columns import PRODUCTS, RESERVATION_LINES, RESERVATIONS, STOCK
+from inventory_svc.tables.columns import PRODUCTS
 from shared_events.contract import Message
 from shared_events.contracts.values import Line, Money, Shortage
 from shared_events.work import UnitOfWork
+from shared_events.writes import over_rows
 
 Values = dict[str, Any]
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class InventoryWork(UnitOfWork, Shelves):
         """Lock the stock of these SKUs; an unknown one stays missing."""
         wanted = sorted(set(skus) - self.stock.keys())
         if wanted:
-            found = self.connection.execute(_LOCK_STOCK, {"skus": wanted})
+            found = self.connection.exec_driver_sql(_LOCK_STOCK, {"skus": wanted})
             self._take(self.stock, {row.sku: Stock(row.sku, row.on_hand, row.reserved) for row in found})
 
     def lock_product(self, sku: str) -> Product | None:
@@ -75,11 +75,11 @@ class InventoryWork(UnitOfWork, Shelves):
         """Lock these orders' reservations; return the SKUs of their lines."""
         if not orders:
             return set()
-        found = self.connection.execute(_LOCK_RESERVATIONS, {"orders": orders})
+        found = self.connection.exec_driver_sql(_LOCK_RESERVATIONS, {"orders": orders})
         reservations = {row.order_id: _reservation(row) for row in found}
         if reservations:
             # Only now: a line may have been written while this waited for the lock.
-            for row in self.connection.execute(_LINES, {"orders": list(reservations)}):
+            for row in self.connection.exec_driver_sql(_LINES, {"orders": list(reservations)}):
                 reservations[row.order_id].lines += (Line(row.sku, row.quantity),)
         self._take(self.reservations, reservations)
         return {line.sku for each in reservations.values() for line in each.lines}
@@ -97,29 +97,20 @@ class InventoryWork(UnitOfWork, Shelves):
         return new, [thing for thing, before in stored if before is not None and before != thing]
 
     def _write(self, statement: str, row: Callable[[T], Values], things: Sequence[T]) -> None:
-        rows = [row(thing) for thing in things]
-        if rows:
-            self.write(statement, {name: [each[name] for each in rows] for name in rows[0]})
+        self.write(statement, [row(thing) for thing in things])
 
 
-_ORDERS = any_(bindparam("orders", type_=ARRAY(Uuid)))
-_LOCK_RESERVATIONS = (
-    select(RESERVATIONS)
-    .where(RESERVATIONS.c.order_id == _ORDERS)
-    .order_by(RESERVATIONS.c.order_id)
-    .with_for_update(key_share=True)
-)
-_LINES = (
-    select(RESERVATION_LINES)
-    .where(RESERVATION_LINES.c.order_id == _ORDERS)
-    .order_by(RESERVATION_LINES.c.order_id, RESERVATION_LINES.c.sku)
-)
-_LOCK_STOCK = (
-    select(STOCK)
-    .where(STOCK.c.sku == any_(bindparam("skus", type_=ARRAY(Text))))
-    .order_by(STOCK.c.sku)
-    .with_for_update(key_share=True)
-)
+_LOCK_RESERVATIONS = """
+    SELECT order_id, status, shortages FROM reservations WHERE order_id = ANY(%(orders)s::uuid[])
+    ORDER BY order_id FOR NO KEY UPDATE
+"""
+_LINES = """
+    SELECT order_id, sku, quantity FROM reservation_lines WHERE order_id = ANY(%(orders)s::uuid[])
+    ORDER BY order_id, sku
+"""
+_LOCK_STOCK = """
+    SELECT sku, on_hand, reserved FROM stock WHERE sku = ANY(%(skus)s::text[]) ORDER BY sku FOR NO KEY UPDATE
+"""
 _LOCK_SKU = text("SELECT pg_advisory_xact_lock(hashtextextended('product:' || :sku, 0))")
 _PRODUCT = select(PRODUCTS).where(PRODUCTS.c.sku == bindparam("sku"))
 _PRODUCTS_AFTER = (
@@ -129,50 +120,60 @@ _PRODUCTS_AFTER = (
     .limit(bindparam("size"))
 )
 
-_SAVE_PRODUCTS = """
+_PRODUCT_ROWS = (
+    "sku text, name text, description text, price_amount bigint, currency text, active boolean, version int,"
+    " external_version bigint"
+)
+_STOCK_ROWS = "sku text, on_hand bigint, reserved bigint"
+_RESERVATION_ROWS = "order_id uuid, status text, shortages jsonb, hold_s float8"
+_LINE_ROWS = "order_id uuid, sku text, quantity bigint"
+_MOVEMENT_ROWS = "id uuid, sku text, kind text, quantity bigint, cause text, order_id uuid"
+
+_SAVE_PRODUCTS = over_rows(
+    _PRODUCT_ROWS,
+    """
     INSERT INTO products (sku, name, description, price_amount, currency, active, version, external_version)
-    SELECT * FROM unnest(%(sku)s::text[], %(name)s::text[], %(description)s::text[],
-                         %(price_amount)s::bigint[], %(currency)s::text[], %(active)s::boolean[],
-                         %(version)s::int[], %(external_version)s::bigint[])
+    SELECT * FROM {rows}
     ON CONFLICT (sku) DO UPDATE
     SET name = excluded.name, description = excluded.description, price_amount = excluded.price_amount,
         currency = excluded.currency, active = excluded.active, version = excluded.version,
         external_version = excluded.external_version,
         updated_at = CASE WHEN products.version = excluded.version THEN products.updated_at ELSE now() END
-"""
-_INSERT_STOCK = """
-    INSERT INTO stock (sku, on_hand, reserved)
-    SELECT * FROM unnest(%(sku)s::text[], %(on_hand)s::bigint[], %(reserved)s::bigint[])
-"""
-_UPDATE_STOCK = """
-    UPDATE stock SET on_hand = new.on_hand, reserved = new.reserved
-    FROM unnest(%(sku)s::text[], %(on_hand)s::bigint[], %(reserved)s::bigint[])
-      AS new (sku, on_hand, reserved)
+""",
+)
+_INSERT_STOCK = over_rows(_STOCK_ROWS, "INSERT INTO stock (sku, on_hand, reserved) SELECT * FROM {rows}")
+_UPDATE_STOCK = over_rows(
+    _STOCK_ROWS,
+    """
+    UPDATE stock SET on_hand = new.on_hand, reserved = new.reserved FROM {rows}
     WHERE stock.sku = new.sku
-"""
-_INSERT_RESERVATIONS = """
+""",
+)
+_INSERT_RESERVATIONS = over_rows(
+    _RESERVATION_ROWS,
+    """
     INSERT INTO reservations (order_id, status, shortages, hold_until)
-    SELECT order_id, status, shortages::jsonb, now() + make_interval(secs => hold_s)
-    FROM unnest(%(order_id)s::uuid[], %(status)s::text[], %(shortages)s::text[], %(hold_s)s::float8[])
-      AS new (order_id, status, shortages, hold_s)
-"""
-_UPDATE_RESERVATIONS = """
+    SELECT order_id, status, shortages, now() + make_interval(secs => hold_s) FROM {rows}
+""",
+)
+_UPDATE_RESERVATIONS = over_rows(
+    _RESERVATION_ROWS,
+    """
     UPDATE reservations
     SET status = new.status, updated_at = now(),
         hold_until = coalesce(now() + make_interval(secs => new.hold_s), reservations.hold_until)
-    FROM unnest(%(order_id)s::uuid[], %(status)s::text[], %(shortages)s::text[], %(hold_s)s::float8[])
-      AS new (order_id, status, shortages, hold_s)
-    WHERE reservations.order_id = new.order_id
-"""
-_INSERT_LINES = """
-    INSERT INTO reservation_lines (order_id, sku, quantity)
-    SELECT * FROM unnest(%(order_id)s::uuid[], %(sku)s::text[], %(quantity)s::bigint[])
-"""
-_INSERT_MOVEMENTS = """
-    INSERT INTO stock_movements (id, sku, kind, quantity, cause, order_id)
-    SELECT * FROM unnest(%(id)s::uuid[], %(sku)s::text[], %(kind)s::text[], %(quantity)s::bigint[],
-                         %(cause)s::text[], %(order_id)s::uuid[])
-"""
+    FROM {rows} WHERE reservations.order_id = new.order_id
+""",
+)
+_INSERT_LINES = over_rows(
+    _LINE_ROWS, "INSERT INTO reservation_lines (order_id, sku, quantity) SELECT * FROM {rows}"
+)
+_INSERT_MOVEMENTS = over_rows(
+    _MOVEMENT_ROWS,
+    """
+    INSERT INTO stock_movements (id, sku, kind, quantity, cause, order_id) SELECT * FROM {rows}
+""",
+)
 
 
 def _product(row: Row[Any]) -> Product:
@@ -208,7 +209,7 @@ def _reservation_row(reservation: Reservation) -> Values:
     return {
         "order_id": reservation.order_id,
         "status": reservation.status.value,
-        "shortages": msgspec.json.encode(shortages).decode() if shortages else None,
+        "shortages": shortages or None,
         "hold_s": reservation.hold_s,
     }
 

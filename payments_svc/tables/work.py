@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Table, func, select, text
+from sqlalchemy import Column, Connection, Row, Table
 from sqlalchemy.dialects import postgresql
 
 from payments_svc.domain import Call, Intent, Payment, Refund
@@ -15,6 +15,7 @@ from shared_events.contract import Message
 from shared_events.contracts.payments import AuthorizePayment, VoidPayment
 from shared_events.contracts.values import Money
 from shared_events.work import UnitOfWork
+from shared_events.writes import over_rows
 
 _OWNED_BY_THE_DATABASE = {"version", "created_at", "updated_at"}
 Values = dict[str, Any]
@@ -39,13 +40,13 @@ class PaymentsWork(UnitOfWork):
         beginning = {each.order_id for each in messages if isinstance(each, AuthorizePayment | VoidPayment)}
         if beginning:
             keys = sorted(int.from_bytes(each.bytes[8:], signed=True) for each in beginning)
-            self.connection.execute(_LOCK_ORDERS, {"keys": keys})
+            self.connection.exec_driver_sql(_LOCK_ORDERS, {"keys": keys})
         self.lock_orders(getattr(each, "order_id") for each in messages)  # noqa: B009  all of ours have one
 
     def lock_orders(self, order_ids: Iterable[UUID]) -> None:
         """Lock, then read, the payments of these orders, in the order of the ids."""
         ids = sorted(set(order_ids) - self.payments.keys())
-        found = self.connection.execute(_LOCK_PAYMENTS, {"ids": ids}).all() if ids else []
+        found = self.connection.exec_driver_sql(_LOCK_PAYMENTS, {"ids": ids}).all() if ids else []
         by_id = {row.id: _payment(row) for row in found}
         self._load_parts(by_id)
         for row in found:
@@ -66,63 +67,55 @@ class PaymentsWork(UnitOfWork):
             mine = [row for its, row in rows if its is table]
             new = [row for row in mine if (table.name, row["id"]) not in self._saved]
             changed = [row for row in mine if self._saved.get((table.name, row["id"]), row) != row]
-            if new:
-                self.write(_insert_of(table), _columns(new))
-            if changed:
-                self.write(_update_of(table), _columns(changed))
+            self.write(_insert_of(table), new)
+            self.write(_update_of(table), changed)
         self._saved = {(table.name, row["id"]): row for table, row in rows}
 
     def _load_parts(self, payments: dict[UUID, Payment]) -> None:
         """Read what belongs to these payments. Only now: before the lock it could still change."""
         if not payments:
             return
-        for row in self.connection.execute(_INTENTS_OF, {"ids": list(payments)}):
+        for row in self.connection.exec_driver_sql(_INTENTS_OF, {"ids": list(payments)}):
             payments[row.payment_id].intents[row.operation] = _intent(row)
         refunded = [each.id for each in payments.values() if "refund" in each.intents]
         if refunded:
-            for row in self.connection.execute(_REFUNDS_OF, {"ids": refunded}):
+            for row in self.connection.exec_driver_sql(_REFUNDS_OF, {"ids": refunded}):
                 payments[row.payment_id].refund = _refund(row)
-
-
-def _columns(rows: list[Values]) -> Values:
-    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 @cache
 def _insert_of(table: Table) -> str:
-    """Return one INSERT for many rows of a table; each column comes as an array."""
-    names, arrays = _arrays(table)
-    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608  names of our own columns
+    """Return one INSERT for many rows of a table."""
+    names = ", ".join(column.name for column in _own(table))
+    statement = f"INSERT INTO {table.name} ({names}) SELECT * FROM {{rows}}"  # noqa: S608  our own names
+    return over_rows(_columns(table), statement)
 
 
 @cache
 def _update_of(table: Table) -> str:
-    """Return one UPDATE for many rows of a table; each column comes as an array."""
-    names, arrays = _arrays(table)
-    changes = [f"{name} = new.{name}" for name in names.split(", ") if name != "id"] + ["updated_at = now()"]
+    """Return one UPDATE for many rows of a table."""
+    changes = [f"{column.name} = new.{column.name}" for column in _own(table) if column.name != "id"]
+    changes.append("updated_at = now()")
     if "version" in table.c:
         changes.append("version = was.version + 1")
-    return (
-        f"UPDATE {table.name} AS was SET {', '.join(changes)}"  # noqa: S608  names of our own columns
-        f" FROM unnest({arrays}) AS new ({names}) WHERE was.id = new.id"
-    )
+    statement = f"UPDATE {table.name} AS was SET {', '.join(changes)} FROM {{rows}} WHERE was.id = new.id"  # noqa: S608
+    return over_rows(_columns(table), statement)
 
 
-def _arrays(table: Table) -> tuple[str, str]:
-    columns = [column for column in table.c if column.name not in _OWNED_BY_THE_DATABASE]
-    names = ", ".join(column.name for column in columns)
-    return names, ", ".join(f"%({each.name})s::{each.type.compile(_DIALECT)}[]" for each in columns)
+def _columns(table: Table) -> str:
+    return ", ".join(f"{each.name} {each.type.compile(_DIALECT)}" for each in _own(table))
 
 
-_LOCK_ORDERS = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
-_LOCK_PAYMENTS = (
-    select(PAYMENTS, func.now().label("now"))
-    .where(PAYMENTS.c.order_id == func.any(text("CAST(:ids AS uuid[])")))
-    .order_by(PAYMENTS.c.order_id)
-    .with_for_update()
-)
-_INTENTS_OF = select(INTENTS).where(INTENTS.c.payment_id == func.any(text("CAST(:ids AS uuid[])")))
-_REFUNDS_OF = select(REFUNDS).where(REFUNDS.c.payment_id == func.any(text("CAST(:ids AS uuid[])")))
+def _own(table: Table) -> list[Column[Any]]:
+    return [column for column in table.c if column.name not in _OWNED_BY_THE_DATABASE]
+
+
+_LOCK_ORDERS = "SELECT pg_advisory_xact_lock(key) FROM unnest(%(keys)s::bigint[]) AS key"
+_LOCK_PAYMENTS = """
+    SELECT *, now() AS now FROM payments WHERE order_id = ANY(%(ids)s::uuid[]) ORDER BY order_id FOR UPDATE
+"""
+_INTENTS_OF = "SELECT * FROM intents WHERE payment_id = ANY(%(ids)s::uuid[])"
+_REFUNDS_OF = "SELECT * FROM refunds WHERE payment_id = ANY(%(ids)s::uuid[])"
 
 
 def _rows(payment: Payment) -> Iterable[tuple[Table, Values]]:

@@ -105,8 +105,8 @@ OF_SERVICES = (
         (
             Edit(
                 "inventory_svc/tables/work.py",
-                "    .order_by(STOCK.c.sku)\n    .with_for_update(key_share=True)\n",
-                "    .order_by(STOCK.c.sku)\n",
+                "WHERE sku = ANY(%(skus)s::text[]) ORDER BY sku FOR NO KEY UPDATE",
+                "WHERE sku = ANY(%(skus)s::text[]) ORDER BY sku",
             ),
         ),
         "tests/integration/test_inventory_batches.py::"
