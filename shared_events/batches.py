@@ -15,13 +15,12 @@ from typing import Any, NamedTuple
 from celery import bootsteps
 from celery.worker import state
 
-from shared_events import metrics
+from shared_events import linger, metrics
 from shared_events.delivery import Delivery, plain_headers, raw
 from shared_events.runtime import Ending, Verdict
 
 log = logging.getLogger(__name__)
 
-LONGEST_LINGER_S = 0.02
 HOLD_S = 1.0
 SUSPECT_AFTER = 3
 """A message that came back more often than this runs alone."""
@@ -74,7 +73,7 @@ class Batches:
         """Accept a delivery from the broker, whatever it is."""
         delivery = _delivery(message)
         self._unacknowledged[message.delivery_tag] = None
-        self._tell("task-received", delivery, args=str(delivery.headers.get("argsrepr", "")), kwargs="{}")
+        self._tell("task-received", delivery, args=str(delivery.headers.get("argsrepr", "")))
         self._waiting.append(_Parked(message, delivery))
         self._schedule(self._linger_s if len(self._waiting) < self._size else 0)
 
@@ -92,7 +91,7 @@ class Batches:
             return
         while self._waiting and self._jobs < self._consumer.pool.num_processes and self._is_open():
             some = self._next_batch()
-            self._linger_s = min(LONGEST_LINGER_S, self._linger_s + 0.005) if len(some) > 1 else 0.0
+            self._linger_s = linger.after(len(some))
             self._dispatch(some)
 
     def _next_batch(self) -> "list[_Parked]":

@@ -7,16 +7,15 @@ them. Several relays of one service share the work. The same process collects de
 
 import contextlib
 import logging
-import socket
 import threading
 import time
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Row
+from sqlalchemy import Engine
 
-from shared_events import database, dead_letters, metrics
+from shared_events import database, dead_letters, linger, metrics
 from shared_events.contract import CONTRACTS, Fact
 from shared_events.publisher import NotPublished, Outcome, Parcel, Publisher
 from shared_events.vitals import VITALS
@@ -65,6 +64,7 @@ class Relay:
     def __init__(self, service: str, engine: Engine, publisher: Publisher) -> None:
         self._service = service
         self._engine = engine
+        self._kept = database.Kept(engine)
         self._publisher = publisher
         self._settled: list[UUID] = []
 
@@ -74,8 +74,9 @@ class Relay:
         while not stop.is_set():
             VITALS.beat()
             try:
-                if self.turn():
+                if count := self.turn():
                     busy_until = time.monotonic() + AWAKE_S
+                    stop.wait(linger.after(count))
                     continue
                 self._publisher.keep_alive()
                 if time.monotonic() < busy_until:
@@ -103,19 +104,19 @@ class Relay:
         self._settle(rows, outcome)
         return len(rows)
 
-    def _lease(self) -> Sequence[Row[Any]]:
+    def _lease(self) -> Sequence[Any]:
         """Delete what the last turn published and lease the next rows, in one statement."""
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            rows = connection.exec_driver_sql(_TURN, {"ids": self._settled}).all()
+        rows = self._kept.query(_TURN, {"ids": self._settled})
         self._settled.clear()
         return rows
 
     def _finish(self) -> None:
         """Delete what the last turn published: nobody publishes it again when its lease is over."""
-        with contextlib.suppress(*database.LOST), self._engine.begin() as connection:
-            connection.exec_driver_sql(_DELETE, {"ids": self._settled})
+        with contextlib.suppress(*database.LOST):
+            self._kept.query(_DELETE, {"ids": self._settled})
+        self._kept.close()
 
-    def _settle(self, rows: Sequence[Row[Any]], outcome: Outcome) -> None:
+    def _settle(self, rows: Sequence[Any], outcome: Outcome) -> None:
         """Note what is done with. What nobody can receive becomes a dead letter, unless it is a fact."""
         buried = {}
         for row in rows:
@@ -133,7 +134,7 @@ class Relay:
         if buried:
             self._bury([row for row in rows if row.id in buried], buried)
 
-    def _bury(self, rows: Sequence[Row[Any]], why: dict[UUID, tuple[str, str]]) -> None:
+    def _bury(self, rows: Sequence[Any], why: dict[UUID, tuple[str, str]]) -> None:
         with self._engine.begin() as connection:
             ids = [row.id for row in rows]
             still_here = set(connection.exec_driver_sql(_DELETE + " RETURNING id", {"ids": ids}).scalars())
@@ -144,33 +145,28 @@ class Relay:
                 log.error("%s cannot leave: %s", row.type, reason)
                 dead_letters.bury_outbox_row(connection, self._service, row, _headers(row), cause, reason)
 
-    def _give_back(self, rows: Sequence[Row[Any]]) -> None:
+    def _give_back(self, rows: Sequence[Any]) -> None:
         """End our lease now (another's stays), so that an outage of the broker costs no lease time after it."""
-        with self._engine.begin() as connection:
-            ours = {"ids": [row.id for row in rows], "lease": rows[0].leased_until}
-            connection.exec_driver_sql(_GIVE_BACK, ours)
+        self._kept.query(_GIVE_BACK, {"ids": [row.id for row in rows], "lease": rows[0].leased_until})
 
     def _sleep(self, stop: threading.Event) -> None:
         """Say that it sleeps, so that writers notify; wake by a notification or when a timer is due."""
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("LISTEN outbox")
-            connection.exec_driver_sql(_ASLEEP, {"asleep": True})
-            stop.wait(POLL_S)  # a writer that saw the relay awake commits within this time
-            try:
-                wait_s = self._idle_for(connection)
-                if wait_s > 0 and not stop.is_set():
-                    driver: Any = connection.connection.driver_connection
-                    for _ in driver.notifies(timeout=wait_s, stop_after=1):
-                        pass
-            finally:
-                with contextlib.suppress(*database.LOST):
-                    connection.exec_driver_sql(_ASLEEP, {"asleep": False})
-                    connection.exec_driver_sql("UNLISTEN *")
+        self._kept.query("LISTEN outbox")
+        self._kept.query(_ASLEEP, {"asleep": True})
+        stop.wait(POLL_S)  # a writer that saw the relay awake commits within this time
+        try:
+            wait_s = self._idle_for()
+            if wait_s > 0 and not stop.is_set():
+                self._kept.notified(wait_s)
+        finally:
+            with contextlib.suppress(*database.LOST):
+                self._kept.query(_ASLEEP, {"asleep": False})
+                self._kept.query("UNLISTEN *")
 
-    def _idle_for(self, connection: Connection) -> float:
+    def _idle_for(self) -> float:
         if self._settled:
             return 0.0
-        next_s = connection.exec_driver_sql(_NEXT).scalar()
+        next_s = self._kept.query(_NEXT)[0][0]
         return min(SLEEP_S, float(next_s)) if next_s is not None else SLEEP_S
 
 
@@ -179,8 +175,8 @@ def _is_fact(message_type: str) -> bool:
     return its is not None and its.kind is Fact
 
 
-def _headers(row: Row[Any]) -> dict[str, Any]:
-    """Return the headers of a Celery task message (protocol 2): what a worker and Flower read."""
+def _headers(row: Any) -> dict[str, Any]:
+    """Return the headers of a Celery task message (protocol 2): those it requires, and what Flower shows."""
     if row.headers is not None:
         return dict(row.headers)
     return {
@@ -191,15 +187,9 @@ def _headers(row: Row[Any]) -> dict[str, Any]:
         "parent_id": str(row.causation_id) if row.causation_id else None,
         "group": None,
         "retries": 0,
-        "eta": None,
-        "expires": None,
-        "timelimit": [None, None],
         "argsrepr": row.subject,
-        "kwargsrepr": "",
-        "origin": socket.gethostname(),
-        "ignore_result": True,
     }
 
 
-def _parcel(row: Row[Any]) -> Parcel:
+def _parcel(row: Any) -> Parcel:
     return Parcel(str(row.id), row.exchange, row.routing_key, bytes(row.body), _headers(row))

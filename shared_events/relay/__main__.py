@@ -27,7 +27,7 @@ def run() -> None:
     service = user_of(broker_url)
     environment.load_or_exit(lambda: logs.configure(f"{service}-relay"))
     engine = database.engine(database_url, pool_size=4, process=f"{service}-relay")
-    quick = database.engine(database_url, pool_size=1, process=f"{service}-relay", durable=False, keyed=True)
+    quick = database.engine(database_url, pool_size=2, process=f"{service}-relay", durable=False, keyed=True)
     queue = work_queue(service)
     REGISTRY.register(DatabaseGauges(engine))
     REGISTRY.register(
