@@ -25,6 +25,7 @@ SCALABLE = (*(f"{service}-{kind}" for service in SERVICES for kind in ("api", "w
 SINGLE = ("provider-simulator", "flower")
 _CONCURRENCY = {"worker": 2, "executor": 8}
 _THREADS = 8
+_TASKS_IN_FLOWER = 10_000
 _MOST = 32
 _NAME = re.compile(r"(?P<base>[a-z]+-[a-z]+?)(?:-(?P<number>\d+))?")
 
@@ -119,7 +120,8 @@ class Blueprint:
         if kind == "relay":
             return _python("shared_events.relay")
         if base == "flower":
-            return _python("celery", "flower", "--address=127.0.0.1", f"--port={port}", "--url-prefix=flower")
+            return _python("celery", "flower", "--address=127.0.0.1", f"--port={port}", "--url-prefix=flower",
+                           f"--max-tasks={_TASKS_IN_FLOWER}")  # fmt: skip
         if base == fault_proxy.NAME:
             return _python(fault_proxy.MODULE, *fault_proxy.arguments(self.access, self.state, port))
         store = str(self.data / "provider-simulator.db")

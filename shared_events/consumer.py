@@ -6,12 +6,14 @@ process, and is acknowledged only after its verdict (see `runtime`).
 """
 
 import gc
+import json
 import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from celery import Celery, bootsteps
 from celery.app.events import Events
 from celery.events.dispatcher import EventDispatcher
@@ -205,7 +207,32 @@ class _Dispatcher(EventDispatcher):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, buffer_limit=_EVENTS_AT_ONCE, **options)
-        self.exchange.no_declare = True
+
+    def _publish(self, event: Any, producer: Any, routing_key: str, **_: Any) -> None:
+        """Publish one event or many, encoded by msgspec: Celery's way took a third of this process's time."""
+        if producer is None:
+            return
+        try:
+            producer.publish(
+                _as_json(event),
+                routing_key=routing_key,
+                exchange=self.exchange.name,
+                content_type="application/json",
+                content_encoding="utf-8",
+                headers=self.headers,
+                delivery_mode=self.delivery_mode,
+            )
+        except Exception:
+            if not self.buffer_while_offline:
+                raise
+            self._outbound_buffer.append((event, routing_key))
+
+
+def _as_json(event: Any) -> bytes:
+    try:
+        return msgspec.json.encode(event)
+    except UnicodeEncodeError:  # half a surrogate pair, as an error may quote it from a message
+        return json.dumps(event).encode()
 
 
 class _Vital(bootsteps.StartStopStep):  # type: ignore[misc]

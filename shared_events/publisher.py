@@ -4,8 +4,9 @@ Used by the relay for everything that leaves, and by workers for retries and dea
 """
 
 import contextlib
+import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -75,6 +76,18 @@ def _refuse_when_blocked(reason: str) -> None:
     raise NotPublished(f"the broker blocks publishers: {reason}")
 
 
+@contextlib.contextmanager
+def _corked(connection: amqp.Connection) -> Iterator[None]:
+    """Let frames leave in full packets: py-amqp writes each by itself, and each packet would wake the broker."""
+    sock = connection.transport.sock
+    if not hasattr(socket, "TCP_CORK"):  # Linux has it
+        yield
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    yield
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+
+
 class Publisher:
     """A connection that publishes batches and waits for their confirms; reconnects when it was lost."""
 
@@ -102,8 +115,9 @@ class Publisher:
     def _together(self, parcels: Sequence[Parcel]) -> Outcome:
         try:
             wave = self._open()
-            for parcel in parcels:
-                wave.send(parcel, self._user)
+            with _corked(self._connection):
+                for parcel in parcels:
+                    wave.send(parcel, self._user)
             return wave.settle(CONFIRM_TIMEOUT_S)
         except amqp.ChannelError:
             self._wave = None
