@@ -11,7 +11,6 @@ a slow call holds up none of the others.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -32,7 +31,7 @@ LEASE_S = 12.0
 """Longer than a question and a call may take together; after that an executor counts as dead."""
 AT_ONCE = 16
 """How many calls one process makes side by side, and so the most that it leases together."""
-GATHER_S = 0.02
+GATHER_S = 0.25
 """How long a result waits for others, to be taken in one transaction with them."""
 TRIAL_S = 1.0
 """How long calls wait while one of them tries whether the provider is well again."""
@@ -70,13 +69,14 @@ class Answered(NamedTuple):
     result: Outcome | Silence
 
 
-@dataclass(frozen=True)
 class Calls:
     """The effect of `payments.call_due` messages."""
 
-    engine: Engine
-    provider: Provider
-    breaker: Breaker
+    def __init__(self, engine: Engine, provider: Provider, breaker: Breaker) -> None:
+        self.engine = engine
+        self._provider = provider
+        self._breaker = breaker
+        self._threads: ThreadPoolExecutor | None = None
 
     def __call__(self, attempts: Sequence[Attempt]) -> tuple[tuple[str, float], ...]:
         """Make the calls that are still needed and that nobody else is making."""
@@ -89,7 +89,7 @@ class Calls:
         """Transaction 1. A message that leads to no call ends here, so it is noted in the inbox here."""
         leased: list[Leased] = []
         ended: list[Attempt] = []
-        gate = _Gate(self.breaker)
+        gate = _Gate(self._breaker)
         with self.engine.begin() as connection:
             work = PaymentsWork(connection)
             work.lock([_due(attempt) for attempt in attempts])
@@ -109,15 +109,18 @@ class Calls:
         if len(leased) == 1:
             yield [self._answer(leased[0])]
             return
-        threads = ThreadPoolExecutor(len(leased), thread_name_prefix="call")
+        threads, self._threads = self._threads or ThreadPoolExecutor(AT_ONCE, "call"), None
+        running = {threads.submit(self._answer, each) for each in leased}
         try:
-            running = {threads.submit(self._answer, each) for each in leased}
             while running:
                 wait(running, return_when=FIRST_COMPLETED)
                 done, running = _gathered(running)
                 yield [each.result() for each in done]
-        finally:  # a call that never returns keeps its own thread, and none of the next batch
-            threads.shutdown(wait=False, cancel_futures=True)
+        finally:
+            if running:  # a call that never returns keeps its own threads, and none of the next batch
+                threads.shutdown(wait=False, cancel_futures=True)
+            else:
+                self._threads = threads
 
     def _answer(self, leased: Leased) -> Answered:
         """Call the provider."""
@@ -126,7 +129,7 @@ class Calls:
             correlation_id=envelope.correlation_id, message_id=envelope.id, order_id=envelope.subject
         ):
             try:
-                return Answered(leased, self.breaker.call(lambda: _outcome(self.provider, call)))
+                return Answered(leased, self._breaker.call(lambda: _outcome(self._provider, call)))
             except (ProviderUnavailable, Open) as error:
                 log.warning("%s of order %s was not made: %s", call.operation, call.order_id, error)
                 return Answered(leased, Silence(sent=False))

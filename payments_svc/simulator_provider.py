@@ -2,11 +2,14 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
-import httpx2
 import msgspec
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from payments_svc.provider import (
     Approved,
@@ -18,10 +21,14 @@ from payments_svc.provider import (
 )
 from shared_events import environment
 
-# A line per request says nothing that the outcome does not.
-logging.getLogger("httpx2").setLevel(logging.WARNING)
+# The outcome says what a line for each lost connection would.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
-_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+_NEVER_SENT = (NewConnectionError, ConnectTimeoutError)
+_KEPT_CONNECTIONS = 32
+
+Headers = dict[str, str] | None
+Response = urllib3.BaseHTTPResponse
 
 
 class SimulatorProvider:
@@ -34,7 +41,7 @@ class SimulatorProvider:
     def __init__(self, url: str | None = None, timeout_s: float = 2.5) -> None:
         self._url = (url or environment.url("ORDERFLOW_PROVIDER_URL", "http", "https")).rstrip("/")
         self._timeout_s = timeout_s
-        self._client: httpx2.Client | None = None
+        self._connections: urllib3.PoolManager | None = None
         self._owner = 0
 
     def authorize(self, key: str, amount: int, currency: str, method: str, order_id: str) -> Outcome:
@@ -56,8 +63,8 @@ class SimulatorProvider:
 
     def lookup(self, key: str) -> Outcome | None:
         """Ask what came of the call with this key."""
-        response = self._send(lambda client: client.get(f"/calls/{key}"))
-        return None if response.status_code == httpx2.codes.NOT_FOUND else _outcome(response)
+        response = self._send("GET", f"/calls/{key}")
+        return None if response.status == HTTPStatus.NOT_FOUND else _outcome(response)
 
     def records(
         self, *, order_id: str | None = None, after: int = 0, limit: int = 500
@@ -66,44 +73,46 @@ class SimulatorProvider:
         params: dict[str, str | int] = {"after": after, "limit": limit}
         if order_id is not None:
             params["order_id"] = order_id
-        response = self._send(lambda client: client.get("/records", params=params))
-        items: list[dict[str, Any]] = msgspec.json.decode(response.content)["items"]
+        response = self._send("GET", f"/records?{urlencode(params)}")
+        items: list[dict[str, Any]] = msgspec.json.decode(response.data)["items"]
         return [_record(item) for item in items]
 
     def _post(self, path: str, key: str, body: dict[str, Any]) -> Outcome:
-        content = msgspec.json.encode(body)
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
-        return _outcome(self._send(lambda client: client.post(path, content=content, headers=headers)))
+        return _outcome(self._send("POST", path, msgspec.json.encode(body), headers))
 
-    def _send(self, call: Callable[[httpx2.Client], httpx2.Response]) -> httpx2.Response:
+    def _send(self, method: str, path: str, body: bytes | None = None, headers: Headers = None) -> Response:
         """Send one request; sort what goes wrong into "never happened" and "may have happened"."""
         try:
-            response = call(self._own_client())
+            response = self._own_connections().request(
+                method, self._url + path, body=body, headers=headers, redirect=False, retries=False
+            )
         except _NEVER_SENT as error:
             raise ProviderUnavailable(f"the provider cannot be reached: {error}") from error
-        except httpx2.TransportError as error:
+        except HTTPError as error:
             raise ProviderTimeout(f"the provider's answer did not come: {error!r}") from error
-        if response.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR:
-            raise ProviderUnavailable(f"the provider answered {response.status_code}")
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise ProviderUnavailable(f"the provider answered {response.status}")
         return response
 
-    def _own_client(self) -> httpx2.Client:
-        if self._client is None or self._owner != os.getpid():
-            # trust_env=False: a proxy variable of the machine must not catch calls to a local address.
-            self._client = httpx2.Client(base_url=self._url, timeout=self._timeout_s, trust_env=False)
+    def _own_connections(self) -> urllib3.PoolManager:
+        if self._connections is None or self._owner != os.getpid():
+            self._connections = urllib3.PoolManager(
+                maxsize=_KEPT_CONNECTIONS, timeout=urllib3.Timeout(total=self._timeout_s)
+            )
             self._owner = os.getpid()
-        return self._client
+        return self._connections
 
 
-def _outcome(response: httpx2.Response) -> Outcome:
+def _outcome(response: Response) -> Outcome:
     """Read an answer; what is not one of the two known shapes leaves the call in doubt."""
     try:
-        answer: dict[str, str] = msgspec.json.decode(response.content)
+        answer: dict[str, str] = msgspec.json.decode(response.data)
         if answer["outcome"] == "approved":
             return Approved(answer["reference"])
         return Refused(answer["code"], answer["detail"])
     except (msgspec.DecodeError, KeyError, TypeError) as error:
-        raise ProviderTimeout(f"the provider's answer ({response.status_code}) is unreadable") from error
+        raise ProviderTimeout(f"the provider's answer ({response.status}) is unreadable") from error
 
 
 def _record(item: dict[str, Any]) -> ProviderRecord:
