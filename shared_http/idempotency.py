@@ -23,7 +23,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from shared_http import idempotency_rows, problems
 from shared_http.auth import optional_identity
 from shared_http.body import read_json
-from shared_http.claims import Claimed
 from shared_http.edge import current_edge
 from shared_http.idempotency_rows import Scope, Stored
 from shared_http.problems import Problem, at_header
@@ -140,24 +139,23 @@ def _answer(attempt: _Attempt, view: Callable[[], Response]) -> Response:
     claims, name = current_edge().claims, attempt.name
     claimed = claims.claim(name)
     if claimed.seen:
-        return _answer_seen(attempt, claimed, view)
+        return _answer_seen(attempt)
     succeeded = False
     try:
         answer = _run(attempt, view)
         succeeded = answer.status_code < 300
         return answer
     finally:
-        claims.free(name, claimed, answered=succeeded)
+        if not succeeded:
+            claims.free(name, claimed)
 
 
-def _answer_seen(attempt: _Attempt, claimed: Claimed, view: Callable[[], Response]) -> Response:
+def _answer_seen(attempt: _Attempt) -> Response:
     """Answer a key that Redis knows: from its row, or 409 while another request is at work on it."""
     replay = attempt.replay()
-    if replay is not None:
-        return replay
-    if claimed.busy:
+    if replay is None:
         raise Problem(KEY_IN_USE, headers={"Retry-After": "1"})
-    return _run(attempt, view)
+    return replay
 
 
 def _run(attempt: _Attempt, view: Callable[[], Response]) -> Response:
