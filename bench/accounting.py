@@ -6,6 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+_IDLE = slice(3, 5)
+"""Places in the first line of /proc/stat: idle, and waiting for the disk. Guests' time is in others already."""
+_COUNTED = 8
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PARENT, _OWN, _CHILDREN = 1, slice(11, 13), slice(13, 15)
 """Places in /proc/PID/stat, counted from the state on: the parent, user and system time, and the same of children."""
@@ -63,17 +66,29 @@ def cpu_by_kind(rows: Mapping[int, Row], roots: Mapping[int, str]) -> dict[str, 
     return total
 
 
+def busy_s(stat: str) -> float:
+    """Return the CPU seconds that the whole machine has worked, given the text of /proc/stat."""
+    ticks = [int(word) for word in stat.splitlines()[0].split()[1 : _COUNTED + 1]]
+    return (sum(ticks) - sum(ticks[_IDLE])) / _TICKS_PER_S
+
+
 class Meter:
-    """CPU seconds by kind from its making on."""
+    """CPU seconds by kind from its making on; `machine_s` are those of the whole machine, read at the same time."""
 
     def __init__(self, roots: Mapping[int, str]) -> None:
         self._roots = roots
         self._before = cpu_by_kind(processes(), roots)
+        self._began_s, self.machine_s = _machine_s(), 0.0
 
     def read(self) -> dict[str, float]:
         """Return what each kind has used until now."""
         now = cpu_by_kind(processes(), self._roots)
+        self.machine_s = _machine_s() - self._began_s
         return {kind: now[kind] - self._before[kind] for kind in now}
+
+
+def _machine_s() -> float:
+    return busy_s(Path("/proc/stat").read_text(encoding="utf-8"))
 
 
 def proportional_kb(pids: Iterable[int]) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from bench import figures
 from bench.ours import Ours
 from bench.place import Place
+from bench.report import NOISE_CORES
 from bench.sizes import Size
 from bench.turns import Turn, await_end, closed, insist
 from orderflow_cli.errors import CommandError
@@ -49,7 +50,9 @@ class Course:
         self.rounds.append({"section": section, "system": system, **turn.document()})
         rate = turn.finished_per_s if turn.drained else turn.accepted_per_s
         cost = turn.cpu_ms()["total"]
-        self.say(f"{section}, {system}: {rate:.1f} orders/s, {cost:.2f} ms of CPU an order")
+        others = turn.elsewhere_cores
+        noise = f" (others used {others:.1f} cores meanwhile)" if others > NOISE_CORES else ""
+        self.say(f"{section}, {system}: {rate:.1f} orders/s, {cost:.2f} ms of CPU an order{noise}")
 
     def drain(self) -> None:
         """Wait until all that was accepted is finished."""

@@ -35,6 +35,7 @@ def send(wanted: Wanted) -> Sent:
         said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
         raise CommandError(f"the load {wanted.run} failed: {said[-1]}")
     sent = Sent(**json.loads(done.stdout))
+    sent.accepted = [(number, order_id) for number, order_id in sent.accepted]
     if sent.statuses.keys() != _ALL:
         raise CommandError(f"the load {wanted.run} was answered {sent.statuses}: {sent.refusal}")
     return sent

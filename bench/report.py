@@ -16,11 +16,13 @@ _GOALS = {
 }
 """What each ratio is to reach."""
 _BARE = "bare-flask"
+NOISE_CORES = 0.15
+"""More CPU than this for others, and a turn is no fair one."""
 
 
 def text(document: dict[str, Any]) -> str:
     """Return the document as tables, one after another."""
-    parts = (_systems, _costs, _times, _ratios, _quotas, _memory)
+    parts = (_systems, _costs, _times, _ratios, _quotas, _memory, _noise)
     return "\n".join(line for part in parts for line in part(document))
 
 
@@ -85,3 +87,9 @@ def _memory(document: dict[str, Any]) -> Iterator[str]:
             held = "  ".join(f"{key} {value}" for key, value in each.items())
             yield f"  {name:<20}{held}"
         yield f"connections to PostgreSQL: {document['connections']}"
+
+
+def _noise(document: dict[str, Any]) -> Iterator[str]:
+    most = max((turn["elsewhere_cores"] for turn in document.get("rounds", [])), default=0.0)
+    if most > NOISE_CORES:
+        yield from ("", f"others on this machine used up to {most:.1f} cores during a turn: rough figures")

@@ -116,7 +116,8 @@ def intake_rate(turns: list[Turn]) -> float:
 
 def _ratios(mine: float, intake: float | None, others: dict[str, dict[str, Any]]) -> dict[str, float | None]:
     rates = {name: each["orders_per_s"] for name, each in others.items()}
-    names = {"saga_vs_naive": "naive-celery", "saga_vs_faststream": "faststream", "saga_vs_dbos": "dbos"}
+    names = {"saga_vs_naive": "naive-celery", "saga_vs_faststream": "faststream", "saga_vs_dbos": "dbos",
+             "saga_vs_dbos_steps": "dbos-steps"}  # fmt: skip
     found = {ratio: figures.ratio(mine, rates.get(name)) for ratio, name in names.items()}
     if intake:
         found["intake_vs_bare"] = figures.ratio(intake, rates.get("bare-flask"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench import figures
 from bench.accounting import Meter
-from bench.generator import Sent, Wanted
+from bench.generator import Wanted
 from bench.load import limit_s, send
 from bench.place import HOT, SKUS
 from bench.system import System
@@ -25,7 +25,8 @@ more time, as if so many a second were done."""
 class Turn:
     """What a load came to. `cpu_s` is by process kind; `finished_s` from the first POST to the last end.
 
-    One that is not `drained` ended with the last answer: its orders are only accepted.
+    One that is not `drained` ended with the last answer: its orders are only accepted. `elsewhere_cores` is the CPU
+    that others on this machine took meanwhile: the more, the less the turn says.
     """
 
     run: str
@@ -38,6 +39,7 @@ class Turn:
     confirmed_ms: list[float] = field(default_factory=list)
     cpu_s: dict[str, float] = field(default_factory=dict)
     apart_s: dict[str, float] = field(default_factory=dict)
+    elsewhere_cores: float = 0.0
 
     @property
     def finished_per_s(self) -> float:
@@ -69,6 +71,7 @@ class Turn:
             "accepted_per_s": round(self.accepted_per_s, 1),
             "cpu_ms_per_order": self.cpu_ms(),
             "apart": self.apart_ms(),
+            "elsewhere_cores": round(self.elsewhere_cores, 2),
             "intake_ms": figures.shown(self.intake_ms),
             "confirmed_ms": figures.shown(self.confirmed_ms),
         }
@@ -102,26 +105,16 @@ def _wanted(system: System, run: str, orders: int, rate: float | None, *, hot: b
 
 def _turn(system: System, wanted: Wanted, *, drained: bool) -> Turn:
     meter = Meter(system.roots())
+    began, own_s = time.monotonic(), time.process_time()
     sent = send(wanted)
     ended, unfinished = sent.ended, 0
     if drained:
         unfinished = await_end(system)
         ended = time.time()
     used = meter.read()
+    known_s = sum(used.values()) + sent.cpu_s + time.process_time() - own_s
+    elsewhere = max(0.0, meter.machine_s - known_s) / (time.monotonic() - began)
     system.note(wanted.run, sent)
-    return _measured(system, wanted, sent, ended, unfinished, used, drained=drained)
-
-
-def _measured(
-    system: System,
-    wanted: Wanted,
-    sent: Sent,
-    ended: float,
-    unfinished: int,
-    used: dict[str, float],
-    *,
-    drained: bool,
-) -> Turn:
     apart = {kind: used.pop(kind) for kind in system.apart & used.keys()}
     return Turn(
         run=wanted.run,
@@ -134,6 +127,7 @@ def _measured(
         confirmed_ms=system.confirmed_ms(wanted.run) if drained else [],
         cpu_s=used,
         apart_s={**apart, "generator": sent.cpu_s},
+        elsewhere_cores=elsewhere,
     )
 
 

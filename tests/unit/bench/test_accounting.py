@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from bench.accounting import Meter, Row, cpu_by_kind, kinds_of, parse, processes, proportional_kb
+from bench.accounting import Meter, Row, busy_s, cpu_by_kind, kinds_of, parse, processes, proportional_kb
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 ROWS = {
@@ -63,3 +63,9 @@ def test_what_an_ended_child_has_used_is_not_lost() -> None:
 def test_memory_is_counted_and_that_of_nobody_is_nothing() -> None:
     assert proportional_kb([os.getpid()]) > 1000
     assert proportional_kb([2**22 + 1]) == 0
+
+
+def test_the_machine_has_worked_when_it_neither_idled_nor_waited() -> None:
+    stat = "cpu  10 20 30 4000 500 6 7 8 900 1000\ncpu0 1 1 1 1 1 1 1 1 1 1\n"
+
+    assert round(busy_s(stat) / TICK_S) == 10 + 20 + 30 + 6 + 7 + 8

@@ -100,7 +100,7 @@ def test_an_answer_in_pieces_is_read_when_it_is_whole() -> None:
 def test_every_order_is_sent_once_and_each_answer_is_noted(wanted: Wanted, rate: float | None) -> None:
     sent = send(replace(wanted, rate=rate))
 
-    assert sorted(sent.accepted) == [[number, f"run-{number}"] for number in range(12)]
+    assert sorted(sent.accepted) == [(number, f"run-{number}") for number in range(12)]
     assert len(sent.latencies_ms) == 12
     assert sent.statuses == {"202": 12}
     assert sent.ended > sent.began
