@@ -42,13 +42,13 @@ def checkout(order: Order) -> None:
     if not reserve(order):
         refuse(order)
         return
-    reference = authorize(order)
-    if reference is None:
+    paid = authorize(order)
+    if paid is None:
         release(order)
         refuse(order)
         return
     commit(order)
-    capture(order, reference)
+    capture(paid)
     complete(order)
 
 
@@ -62,13 +62,13 @@ def reserve(order: Order) -> bool:
 
 
 @DBOS.step()
-def authorize(order: Order) -> str | None:
-    """Hold the money; return the provider's reference, or None if it refuses."""
-    reference = shop.approved(its.provider.ask(*shop.authorization(order)))
-    if reference is not None:
+def authorize(order: Order) -> Order | None:
+    """Hold the money; return the order with the provider's reference, or None if it refuses."""
+    paid = shop.authorized(order, its.provider.ask(*shop.authorization(order)))
+    if paid is not None:
         with suppress(UniqueViolation):
-            its.run("payments", shop.AUTHORIZED, {**order, "reference": reference})
-    return reference
+            its.run("payments", shop.AUTHORIZED, paid)
+    return paid
 
 
 @DBOS.step()
@@ -78,9 +78,9 @@ def commit(order: Order) -> None:
 
 
 @DBOS.step()
-def capture(order: Order, reference: str) -> None:
+def capture(order: Order) -> None:
     """Take the money."""
-    shop.approved(its.provider.ask(*shop.capture(order, reference)))
+    shop.approved(its.provider.ask(*shop.capture(order)))
     its.run("payments", shop.CAPTURED, order)
 
 

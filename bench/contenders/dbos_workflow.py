@@ -44,28 +44,28 @@ def checkout(order: Order) -> None:
     if not its.run("inventory", "reserve", shop.RESERVE, shop.wanted(order)):
         its.run("orders", "refuse", shop.REFUSE, order)
         return
-    reference = hold_money(order)
-    if reference is None:
+    paid = hold_money(order)
+    if paid is None:
         its.run("inventory", "release", shop.RELEASE, order)
         its.run("orders", "refuse", shop.REFUSE, order)
         return
-    its.run("payments", "authorized", shop.AUTHORIZED, {**order, "reference": reference})
+    its.run("payments", "authorized", shop.AUTHORIZED, paid)
     its.run("inventory", "commit", shop.COMMIT, order)
-    take_money(order, reference)
+    take_money(paid)
     its.run("payments", "captured", shop.CAPTURED, order)
     its.run("orders", "complete", shop.COMPLETE, order)
 
 
 @DBOS.step()
-def hold_money(order: Order) -> str | None:
-    """Ask the provider to hold the money; return its reference, or None if it refuses."""
-    return shop.approved(its.provider.ask(*shop.authorization(order)))
+def hold_money(order: Order) -> Order | None:
+    """Ask the provider to hold the money; return the order with its reference, or None if it refuses."""
+    return shop.authorized(order, its.provider.ask(*shop.authorization(order)))
 
 
 @DBOS.step()
-def take_money(order: Order, reference: str) -> None:
+def take_money(order: Order) -> None:
     """Ask the provider to take the money held."""
-    shop.approved(its.provider.ask(*shop.capture(order, reference)))
+    shop.approved(its.provider.ask(*shop.capture(order)))
 
 
 def create_app() -> Flask:

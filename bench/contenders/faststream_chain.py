@@ -74,10 +74,12 @@ async def reserve(order: Order) -> None:
 @PAYMENTS.subscriber(_queue("authorize"))
 async def authorize(order: Order) -> None:
     """Hold the money, or give the goods back and refuse the order."""
-    reference = shop.approved(await its.ask(*shop.authorization(order)))
-    if reference:
-        await its.run(shop.AUTHORIZED, {**order, "reference": reference})
-    await its.send("commit" if reference else "release", order)
+    paid = shop.authorized(order, await its.ask(*shop.authorization(order)))
+    if paid is None:
+        await its.send("release", order)
+        return
+    await its.run(shop.AUTHORIZED, paid)
+    await its.send("commit", paid)
 
 
 @INVENTORY.subscriber(_queue("commit"))
@@ -90,9 +92,7 @@ async def commit(order: Order) -> None:
 @PAYMENTS.subscriber(_queue("capture"))
 async def capture(order: Order) -> None:
     """Take the money."""
-    async with its.pool.connection() as connection:
-        row = await (await connection.execute(shop.REFERENCE, order)).fetchone()
-    shop.approved(await its.ask(*shop.capture(order, row["reference"])))
+    shop.approved(await its.ask(*shop.capture(order)))
     await its.run(shop.CAPTURED, order)
     await its.send("complete", order)
 

@@ -117,7 +117,7 @@ NAIVE_CELERY = _OnRabbitMQ(
     queues=tuple(f"bench.celery.{service}" for service in SERVICES),
     worker=(
         "-m", "celery", "--app", "bench.contenders.naive_celery", "worker", "--queues", "bench.celery.{service}",
-        "--hostname", "bench-{service}@%h", "--pool", "threads", "--concurrency", "4", "--loglevel", "warning",
+        "--hostname", "bench-{service}@%h", "--pool", "threads", "--concurrency", "8", "--loglevel", "warning",
         "--without-gossip", "--without-mingle", "--without-heartbeat",
     ),
 )  # fmt: skip

@@ -59,12 +59,12 @@ def reserve(order: Order) -> Order:
 @app.task(name="payments.authorize")
 def authorize(order: Order) -> Order:
     """Hold the money, or give the goods back and refuse the order."""
-    reference = shop.approved(_provider().ask(*shop.authorization(order)))
-    if reference is None:
+    paid = shop.authorized(order, _provider().ask(*shop.authorization(order)))
+    if paid is None:
         chain(release.s(order), refuse.s()).delay()
         raise Ignore
-    _run("payments", shop.AUTHORIZED, {**order, "reference": reference})
-    return order
+    _run("payments", shop.AUTHORIZED, paid)
+    return paid
 
 
 @app.task(name="inventory.commit")
@@ -77,9 +77,7 @@ def commit(order: Order) -> Order:
 @app.task(name="payments.capture")
 def capture(order: Order) -> Order:
     """Take the money."""
-    with _pool("payments").connection() as connection:
-        reference = connection.execute(shop.REFERENCE, order).fetchone()["reference"]
-    shop.approved(_provider().ask(*shop.capture(order, reference)))
+    shop.approved(_provider().ask(*shop.capture(order)))
     _run("payments", shop.CAPTURED, order)
     return order
 

@@ -4,9 +4,9 @@ A step is one transaction in one service's database. The contender says in which
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NotRequired
 
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic, in FastStream, takes no other before Python 3.12
 
 Row = dict[str, Any]
 
@@ -19,13 +19,17 @@ class Line(TypedDict):
 
 
 class Order(TypedDict):
-    """What travels from step to step; each SKU stands in one line only."""
+    """What travels from step to step; each SKU stands in one line only.
+
+    `reference` is what the provider calls its payment, once that is authorised.
+    """
 
     id: str
     lines: list[Line]
     amount: int
     currency: str
     method: str
+    reference: NotRequired[str]
 
 
 ACCEPT = """
@@ -70,7 +74,6 @@ AUTHORIZED = """
     INSERT INTO payments (order_id, amount, currency, status, reference)
     VALUES (%(id)s, %(amount)s, %(currency)s, 'authorized', %(reference)s)
 """
-REFERENCE = "SELECT reference FROM payments WHERE order_id = %(id)s"
 CAPTURED = "UPDATE payments SET status = 'captured' WHERE order_id = %(id)s"
 
 COMPLETE = "UPDATE orders SET status = 'completed', completed_at = clock_timestamp() WHERE id = %(id)s"
@@ -106,16 +109,21 @@ def authorization(order: Order) -> tuple[str, str, Row]:
     return "/authorizations", f"{order['id']}:authorize", body
 
 
-def capture(order: Order, reference: str) -> tuple[str, str, Row]:
+def capture(order: Order) -> tuple[str, str, Row]:
     """Return the request that asks the provider to take the money held."""
-    body = {"reference": reference, "amount": order["amount"], "currency": order["currency"]}
+    body = {"reference": order["reference"], "amount": order["amount"], "currency": order["currency"]}
     return "/captures", f"{order['id']}:capture", body
 
 
-def approved(answer: Row) -> str | None:
-    """Return the reference of an approval, None for a refusal. Raises ProviderTrouble for anything else."""
-    if answer.get("outcome") == "approved":
-        return str(answer["reference"])
+def authorized(order: Order, answer: Row) -> Order | None:
+    """Return the order with its payment's reference, None if the provider refuses. Raises ProviderTrouble."""
     if answer.get("outcome") == "refused":
         return None
-    raise ProviderTrouble(str(answer))
+    return {**order, "reference": approved(answer)}
+
+
+def approved(answer: Row) -> str:
+    """Return the reference of an approval. Raises ProviderTrouble for anything else."""
+    if answer.get("outcome") != "approved":
+        raise ProviderTrouble(str(answer))
+    return str(answer["reference"])
