@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
@@ -13,7 +13,7 @@ import httpx2
 
 from bench.contenders import Contender, Servers
 from bench.generator import Sent
-from bench.place import HOT, PIECES, SKUS, Place
+from bench.place import HOT, PIECES, Place
 from local_stack import http
 from local_stack.leftovers import MARK
 from local_stack.ports import free_port
@@ -44,6 +44,11 @@ class Guest:
         """Return what it is called in tables."""
         return self.contender.name
 
+    @property
+    def skus(self) -> Sequence[str]:
+        """Return the products that are ordered."""
+        return self.place.skus
+
     def tokens(self) -> list[str]:
         """Return its customers' tokens."""
         return self.place.tokens()
@@ -73,7 +78,7 @@ def hosted(place: Place, contender: Contender) -> Iterator[Guest]:
     """Make a contender's databases and queues anew, run its processes, and end them. None of ours runs meanwhile."""
     simulator = _simulator(place, contender.name)
     servers = _servers(place, simulator)
-    contender.prepare(servers, [*SKUS, HOT], PIECES)
+    contender.prepare(servers, [*place.skus, HOT], PIECES)
     guest = Guest(contender, servers, free_port(), place)
     children = [(simulator, "simulator")]
     for number, command in enumerate(contender.processes(servers, guest.port)):

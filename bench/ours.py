@@ -1,7 +1,7 @@
 """Orderflow itself, as a system to measure; and whether all is right after a turn."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bench.generator import Sent
 from bench.place import CUSTOMERS, Place
@@ -38,6 +38,11 @@ class Ours:
     def port(self) -> int:
         """Return the port of Orders' API."""
         return self._place.port_of("orders-api")
+
+    @property
+    def skus(self) -> Sequence[str]:
+        """Return the products that are ordered."""
+        return self._place.skus
 
     def tokens(self) -> list[str]:
         """Return its customers' tokens."""

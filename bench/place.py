@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,11 +41,12 @@ Say = Callable[[str], None]
 
 @dataclass
 class Place:
-    """A running stack, its directory, and the ways into its servers."""
+    """A running stack, its directory, the ways into its servers, and the products that are ordered."""
 
     data: Path
     say: Say
     access: Access
+    skus: Sequence[str] = field(default_factory=lambda: SKUS)
     deployment: Deployment = field(init=False)
 
     def __post_init__(self) -> None:
@@ -110,8 +111,7 @@ def own_place(data: Path, say: Say) -> Iterator[Place]:
     state.wipe(data)
     with running_stack(data, say):
         place = Place(data, say, client.access(data))
-        say(f"stocking {len(SKUS) + 1} products")
-        _stock(place)
+        stock(place)
         yield place
     logs = data.with_name(f"{data.name}-logs")
     _keep(data / "logs", logs)
@@ -123,17 +123,19 @@ def _keep(logs: Path, there: Path) -> None:
     logs.rename(there)
 
 
-def _stock(place: Place) -> None:
+def stock(place: Place) -> None:
     """Make the products, their stock and the customers through the public API, as anybody would."""
+    skus = [*place.skus, HOT]
+    place.say(f"stocking {len(skus)} products")
     with place.deployment.api() as api, ThreadPoolExecutor(4) as pool:
         for email in CUSTOMERS:
             api.ask("POST", "/v1/customers", {"email": email, "name": "Bench"})
-        list(pool.map(lambda sku: _stock_one(api, sku), [*SKUS, HOT]))
+        list(pool.map(lambda sku: _stock_one(api, sku), skus))
     with place.audit("orders") as orders:
         until = time.monotonic() + _HEARD_S
-        while (heard := _count(orders)) <= len(SKUS):
+        while (heard := _count(orders)) < len(skus):
             if time.monotonic() > until:
-                raise CommandError(f"Orders has heard of {heard} products of {len(SKUS) + 1} only")
+                raise CommandError(f"Orders has heard of {heard} products of {len(skus)} only")
             time.sleep(0.2)
 
 

@@ -1,6 +1,6 @@
 """What a turn needs to know of a system that takes orders, whoever's it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from bench.generator import Sent
@@ -20,6 +20,10 @@ class System(Protocol):
     @property
     def apart(self) -> frozenset[str]:
         """Return the kinds that are measured but are none of its cost."""
+
+    @property
+    def skus(self) -> Sequence[str]:
+        """Return the products that are ordered, besides the hot one."""
 
     def tokens(self) -> list[str]:
         """Return its customers' tokens."""

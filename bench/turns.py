@@ -9,7 +9,7 @@ from bench import figures
 from bench.accounting import Meter
 from bench.generator import Wanted
 from bench.load import limit_s, send
-from bench.place import HOT, SKUS
+from bench.place import HOT
 from bench.system import System
 from orderflow_cli.errors import CommandError
 
@@ -93,7 +93,7 @@ def _wanted(system: System, run: str, orders: int, rate: float | None, *, hot: b
         port=system.port,
         run=run,
         tokens=system.tokens(),
-        skus=SKUS,
+        skus=list(system.skus),
         orders=orders,
         connections=_OPEN_CONNECTIONS if rate else CONNECTIONS,
         parent=os.getpid(),
