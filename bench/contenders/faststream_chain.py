@@ -1,7 +1,7 @@
 """FastStream on RabbitMQ: a queue for each step, a process for each service (`python -m … inventory`), all of it async.
 
-No outbox and no inbox: the API commits the order, then publishes; a step commits, then FastStream publishes what it
-returned, then acknowledges.
+No outbox and no inbox: the API commits the order, then publishes; a step commits, then publishes, and then FastStream
+acknowledges.
 """
 
 import sys
@@ -31,8 +31,12 @@ INVENTORY, PAYMENTS, ORDERS = (RabbitRouter() for _ in databases.SERVICES)
 ROUTERS = {"orders": ORDERS, "inventory": INVENTORY, "payments": PAYMENTS}
 
 
+def _name(step: str) -> str:
+    return f"bench.faststream.{step}"
+
+
 def _queue(step: str) -> RabbitQueue:
-    return RabbitQueue(f"bench.faststream.{step}", durable=True)
+    return RabbitQueue(_name(step), durable=True)
 
 
 class _Process:
@@ -56,9 +60,9 @@ class _Process:
             return answer
 
     async def send(self, step: str, order: Order) -> None:
-        """Send an order to a step that is not its usual next one."""
+        """Send an order to a step."""
         message: Any = order  # a TypedDict, which FastStream sends but whose type it does not name
-        await self.broker.publish(message, _queue(step), persist=True)
+        await self.broker.publish(message, _name(step), persist=True)
 
 
 its = _Process()
@@ -133,7 +137,7 @@ def create_app() -> "Flask":
     """Return the API. It publishes with kombu: FastStream's broker is async only, and the API is not."""
     from bench.contenders import api  # a worker does without
 
-    return api.create(queues.sender(environment.text("ORDERFLOW_BROKER_URL"), _queue("reserve").name))
+    return api.create(queues.sender(environment.text("ORDERFLOW_BROKER_URL"), _name("reserve")))
 
 
 if __name__ == "__main__":
