@@ -135,7 +135,7 @@ FASTSTREAM = _OnRabbitMQ(
 DBOS = _OnDbos(
     name="dbos",
     module="dbos_workflow",
-    guarantees_not="an order whose API dies between its row and its workflow waits for ever",
+    guarantees_not="as used here: an order whose API dies between its row and its workflow waits for ever",
 )
 
 DBOS_STEPS = _OnDbos(
