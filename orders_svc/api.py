@@ -18,7 +18,7 @@ from shared_http.application import json_response
 from shared_http.auth import current_identity
 from shared_http.blueprint import Blueprint, requires
 from shared_http.edge import current_edge
-from shared_http.idempotency import idempotent, remember
+from shared_http.idempotency import idempotent, remember, remember_with
 from shared_http.identity import CUSTOMER, STAFF
 from shared_http.paging import page_of
 from shared_http.problems import Problem, at_body
@@ -64,7 +64,7 @@ def _replay(stored: Response) -> Response:
 def place_order(body: dict[str, Any]) -> Response:
     """Accept an order. The answer does not wait for stock or payment: follow `Location`."""
     customer_id = _customer(body["customer_id"])
-    with database.transaction(current_edge().engine, OrdersWork) as work:
+    with database.one_statement(current_edge().engine, OrdersWork) as work:
         _back_pressure().refuse_if_full(work.connection)
         catalogue, suspended = work.catalogue({line["sku"] for line in body["lines"]}, customer_id)
         lines, total = priced(body, customer_id, catalogue, suspended=suspended)
@@ -73,7 +73,7 @@ def place_order(body: dict[str, Any]) -> Response:
         work.emit(order.place(_checkout(), work.now), correlation_id=order.id)
         headers = {"Location": f"/v1/orders/{order.id}", **_SOON}
         accepted = json_response(queries.shown_new(order, work.now), 202, headers)
-        remember(work.connection, accepted)
+        remember_with(work, accepted)
     with logs.context(order_id=str(order.id)):
         current_app.logger.info("accepted")
     return _when_decided(order.id) or accepted

@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from orders_svc.domain import Order, OrderLine
 from shared_events.contracts.values import Money
+from shared_events.statements import run
 from shared_http import problems
 from shared_http.fields import LARGEST
 from shared_http.problems import Problem, at_body
@@ -45,6 +46,11 @@ TOO_BUSY = problems.register(
     503,
     "Too much is waiting to be worked off",
     "New orders are refused for a while. Repeat it, with the same Idempotency-Key, after `Retry-After`.",
+)
+
+
+_WAITING = (
+    "SELECT count(*) AS count FROM (SELECT FROM outbox WHERE available_at <= now() LIMIT %(most)s) AS due"
 )
 
 
@@ -132,10 +138,7 @@ class BackPressure:
             if due:
                 self._counted_at = time.monotonic()
         if due:
-            counted = connection.exec_driver_sql(
-                "SELECT count(*) FROM (SELECT FROM outbox WHERE available_at <= now() LIMIT %(most)s) AS due",
-                {"most": self.limit + 1},
-            ).scalar_one()
-            self._is_full = counted > self.limit
+            (found,) = run(connection, _WAITING, {"most": self.limit + 1})
+            self._is_full = found.count > self.limit
         if self._is_full:
             raise Problem(TOO_BUSY, headers={"Retry-After": "5"})

@@ -31,6 +31,7 @@ from shared_events.contract import Message
 from shared_events.contracts.inventory import ProductChanged
 from shared_events.contracts.orders import SweepDue
 from shared_events.contracts.values import Money
+from shared_events.statements import run
 from shared_events.work import UnitOfWork
 from shared_events.writes import over_rows
 
@@ -152,7 +153,7 @@ class OrdersWork(UnitOfWork, OrderBook):
         if ids:
             self.lock_orders(ids)
         if any(isinstance(each, SweepDue) for each in messages):
-            self.stuck = list(self.connection.exec_driver_sql(_STUCK).scalars())
+            self.stuck = [row.id for row in run(self.connection, _STUCK)]
             self.has_no_products = self.connection.execute(select(PRODUCTS.c.sku).limit(1)).first() is None
 
     def lock_orders(self, ids: Iterable[UUID]) -> None:
@@ -161,9 +162,7 @@ class OrdersWork(UnitOfWork, OrderBook):
 
     def catalogue(self, skus: Iterable[str], customer_id: UUID) -> tuple[dict[str, Row[Any]], bool]:
         """Return the products of these SKUs, and whether the customer is suspended; sets `now`."""
-        found = self.connection.exec_driver_sql(
-            _CATALOGUE, {"customer_id": customer_id, "skus": sorted(skus)}
-        ).all()
+        found = run(self.connection, _CATALOGUE, {"customer_id": customer_id, "skus": sorted(skus)})
         self.now = found[0].read_at
         return {row.sku: row for row in found if row.sku is not None}, found[0].suspended
 
@@ -185,7 +184,7 @@ class OrdersWork(UnitOfWork, OrderBook):
             order.news.clear()
 
     def _read(self, query: str, **values: Any) -> Iterable[Order]:
-        for row in self.connection.exec_driver_sql(query, values):
+        for row in run(self.connection, query, values):
             self.now = row.read_at
             yield order_of(row, suspended=row.suspended)
 

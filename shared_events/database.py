@@ -155,6 +155,18 @@ def transaction(source: Engine, work: Callable[[Connection], W]) -> Iterator[W]:
         unit.complete()
 
 
+@contextmanager
+def one_statement(source: Engine, work: Callable[[Connection], W]) -> Iterator[W]:
+    """Give a unit of work that reads outside a transaction; on leaving, all that it wrote is one statement.
+
+    One statement is a transaction, so neither BEGIN nor COMMIT is sent. For work that takes no locks.
+    """
+    with source.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        unit = work(connection)
+        yield unit
+        unit.complete()
+
+
 def is_lost(error: BaseException) -> bool:
     """Say whether an error means that the database could not be reached or dropped the connection."""
     if isinstance(error, sqlalchemy.exc.TimeoutError):

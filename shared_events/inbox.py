@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from shared_events.contract import Envelope
+from shared_events.statements import run
 from shared_events.writes import Values, as_rows, over_rows
 
 _ROWS = "id uuid, type text, source text, correlation_id uuid, causation_id uuid, sent_at timestamptz, attempts int"
@@ -28,7 +29,7 @@ def claim(connection: Connection, envelopes: Sequence[tuple[Envelope, int]]) -> 
     """
     ordered = sorted(envelopes, key=lambda pair: pair[0].id)
     rows = [_row(envelope, attempts) for envelope, attempts in ordered]
-    return {row[0] for row in connection.exec_driver_sql(_CLAIM, as_rows(rows))}
+    return {row[0] for row in run(connection, _CLAIM, as_rows(rows))}
 
 
 def _row(envelope: Envelope, attempts: int) -> Values:

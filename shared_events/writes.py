@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from shared_events.statements import run
+
 Values = dict[str, Any]
 
 
@@ -44,7 +46,7 @@ class Writes:
             for place, (_, values) in enumerate(waiting)
             for name, value in values.items()
         }
-        connection.exec_driver_sql(_together(tuple(statement for statement, _ in waiting), last), values)
+        run(connection, _together(tuple(statement for statement, _ in waiting), last), values)
 
 
 @cache

@@ -17,9 +17,10 @@ from typing import Any, TypeVar, cast
 import msgspec
 from flask import Response, current_app, g, request
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from shared_events.work import UnitOfWork
 from shared_http import idempotency_rows, problems
 from shared_http.auth import optional_identity
 from shared_http.body import read_json
@@ -82,6 +83,11 @@ class _Attempt:
         text = "\n".join((scope.subject, scope.method, scope.path, scope.key))
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def stored(self, response: Response) -> Stored:
+        """Return what is kept of an answer."""
+        headers = {name: response.headers[name] for name in _STORED_HEADERS if name in response.headers}
+        return Stored(self.fingerprint, response.status_code, headers, response.get_data())
+
     def replay(self) -> Response | None:
         """Return the stored answer, if there is one. Raises Problem if it answered another body."""
         with current_edge().engine.connect() as connection:
@@ -128,10 +134,17 @@ def remember(connection: Connection, response: Response) -> None:
     attempt: _Attempt | None = g.get("idempotency")
     if attempt is None:
         return
-    headers = {name: response.headers[name] for name in _STORED_HEADERS if name in response.headers}
-    stored = Stored(attempt.fingerprint, response.status_code, headers, response.get_data())
-    if not idempotency_rows.add(connection, attempt.scope, stored):
+    if not idempotency_rows.add(connection, attempt.scope, attempt.stored(response)):
         raise _AlreadyAnswered
+    attempt.remembered = True
+
+
+def remember_with(work: UnitOfWork, response: Response) -> None:
+    """Do what `remember` does, but let the answer leave in one statement with all that the work writes."""
+    attempt: _Attempt | None = g.get("idempotency")
+    if attempt is None:
+        return
+    idempotency_rows.add_with(work, attempt.scope, attempt.stored(response))
     attempt.remembered = True
 
 
@@ -151,7 +164,7 @@ def _answer(attempt: _Attempt, view: Callable[[], Response]) -> Response:
 
 
 def _answer_seen(attempt: _Attempt) -> Response:
-    """Answer a key that Redis knows: from its row, or 409 while another request is at work on it."""
+    """Answer a key that was seen: from its row, or 409 while another request is at work on it."""
     replay = attempt.replay()
     if replay is None:
         raise Problem(KEY_IN_USE, headers={"Retry-After": "1"})
@@ -163,10 +176,11 @@ def _run(attempt: _Attempt, view: Callable[[], Response]) -> Response:
     try:
         answer = view()
     except _AlreadyAnswered:
-        replay = attempt.replay()
-        if replay is None:  # the other's row was pruned in this very moment
-            raise Problem(KEY_IN_USE, headers={"Retry-After": "1"}) from None
-        return replay
+        return _answer_seen(attempt)
+    except IntegrityError as error:
+        if not idempotency_rows.is_taken(error):
+            raise
+        return _answer_seen(attempt)
     except (DBAPIError, PoolTimeout):
         raise  # nothing can be looked up now, and the client is told to repeat
     except Exception:

@@ -19,7 +19,12 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import IntegrityError
+
+from shared_events.statements import run
+from shared_events.work import UnitOfWork
+from shared_events.writes import Values, as_rows, over_rows
 
 METADATA = MetaData()
 
@@ -60,7 +65,15 @@ class Stored:
 
 
 _KEY = ("subject", "method", "path", "key")
-_ADD = insert(IDEMPOTENCY_KEYS).on_conflict_do_nothing().returning(IDEMPOTENCY_KEYS.c.key)
+_INSERT = over_rows(
+    "subject text, method text, path text, key text, fingerprint text, status int, headers jsonb, body text",
+    """
+    INSERT INTO idempotency_keys (subject, method, path, key, fingerprint, status, headers, body)
+    SELECT subject, method, path, key, decode(fingerprint, 'hex'), status, headers, convert_to(body, 'UTF8')
+    FROM {rows}
+    """,
+)
+_UNIQUE = "idempotency_keys_pkey"
 _FIND = select(
     *(IDEMPOTENCY_KEYS.c[name] for name in ("fingerprint", "status", "headers", "body")),
 ).where(*(IDEMPOTENCY_KEYS.c[name] == bindparam(name) for name in _KEY))
@@ -71,8 +84,30 @@ def add(connection: Connection, scope: Scope, stored: Stored) -> bool:
 
     PostgreSQL waits here for another transaction that is writing the same key, so two can never both pass.
     """
-    written = connection.execute(_ADD, {**asdict(scope), **asdict(stored)})
-    return written.first() is not None
+    return bool(
+        run(connection, _INSERT + " ON CONFLICT DO NOTHING RETURNING key", as_rows([_row(scope, stored)]))
+    )
+
+
+def add_with(work: UnitOfWork, scope: Scope, stored: Stored) -> None:
+    """Let the row leave with what the work writes; if there is one already, all of that fails (`is_taken`)."""
+    work.write(_INSERT, [_row(scope, stored)])
+
+
+def is_taken(error: IntegrityError) -> bool:
+    """Say whether this is what `add_with` leads to when the key has a row already."""
+    diagnosis = getattr(error.orig, "diag", None)
+    return getattr(diagnosis, "constraint_name", None) == _UNIQUE
+
+
+def _row(scope: Scope, stored: Stored) -> Values:
+    return {
+        **asdict(scope),
+        "fingerprint": stored.fingerprint.hex(),
+        "status": stored.status,
+        "headers": stored.headers,
+        "body": stored.body.decode(),
+    }
 
 
 def find(connection: Connection, scope: Scope) -> Stored | None:

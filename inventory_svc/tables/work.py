@@ -12,6 +12,7 @@ from inventory_svc.domain import Details, Movement, Product, Reservation, Shelve
 from inventory_svc.tables.columns import PRODUCTS
 from shared_events.contract import Message
 from shared_events.contracts.values import Line, Money, Shortage
+from shared_events.statements import run
 from shared_events.work import UnitOfWork
 from shared_events.writes import over_rows
 
@@ -42,7 +43,7 @@ class InventoryWork(UnitOfWork, Shelves):
         """Lock the stock of these SKUs; an unknown one stays missing."""
         wanted = sorted(set(skus) - self.stock.keys())
         if wanted:
-            found = self.connection.exec_driver_sql(_LOCK_STOCK, {"skus": wanted})
+            found = run(self.connection, _LOCK_STOCK, {"skus": wanted})
             self._take(self.stock, {row.sku: Stock(row.sku, row.on_hand, row.reserved) for row in found})
 
     def lock_product(self, sku: str) -> Product | None:
@@ -75,11 +76,11 @@ class InventoryWork(UnitOfWork, Shelves):
         """Lock these orders' reservations; return the SKUs of their lines."""
         if not orders:
             return set()
-        found = self.connection.exec_driver_sql(_LOCK_RESERVATIONS, {"orders": orders})
+        found = run(self.connection, _LOCK_RESERVATIONS, {"orders": orders})
         reservations = {row.order_id: _reservation(row) for row in found}
         if reservations:
             # Only now: a line may have been written while this waited for the lock.
-            for row in self.connection.exec_driver_sql(_LINES, {"orders": list(reservations)}):
+            for row in run(self.connection, _LINES, {"orders": list(reservations)}):
                 reservations[row.order_id].lines += (Line(row.sku, row.quantity),)
         self._take(self.reservations, reservations)
         return {line.sku for each in reservations.values() for line in each.lines}

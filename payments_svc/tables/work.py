@@ -14,6 +14,7 @@ from payments_svc.tables.columns import INTENTS, PAYMENTS, REFUNDS
 from shared_events.contract import Message
 from shared_events.contracts.payments import AuthorizePayment, VoidPayment
 from shared_events.contracts.values import Money
+from shared_events.statements import run
 from shared_events.work import UnitOfWork
 from shared_events.writes import over_rows
 
@@ -40,13 +41,13 @@ class PaymentsWork(UnitOfWork):
         beginning = {each.order_id for each in messages if isinstance(each, AuthorizePayment | VoidPayment)}
         if beginning:
             keys = sorted(int.from_bytes(each.bytes[8:], signed=True) for each in beginning)
-            self.connection.exec_driver_sql(_LOCK_ORDERS, {"keys": keys})
+            run(self.connection, _LOCK_ORDERS, {"keys": keys})
         self.lock_orders(getattr(each, "order_id") for each in messages)  # noqa: B009  all of ours have one
 
     def lock_orders(self, order_ids: Iterable[UUID]) -> None:
         """Lock, then read, the payments of these orders, in the order of the ids."""
         ids = sorted(set(order_ids) - self.payments.keys())
-        found = self.connection.exec_driver_sql(_LOCK_PAYMENTS, {"ids": ids}).all() if ids else []
+        found = run(self.connection, _LOCK_PAYMENTS, {"ids": ids}) if ids else []
         by_id = {row.id: _payment(row) for row in found}
         self._load_parts(by_id)
         for row in found:
@@ -75,11 +76,11 @@ class PaymentsWork(UnitOfWork):
         """Read what belongs to these payments. Only now: before the lock it could still change."""
         if not payments:
             return
-        for row in self.connection.exec_driver_sql(_INTENTS_OF, {"ids": list(payments)}):
+        for row in run(self.connection, _INTENTS_OF, {"ids": list(payments)}):
             payments[row.payment_id].intents[row.operation] = _intent(row)
         refunded = [each.id for each in payments.values() if "refund" in each.intents]
         if refunded:
-            for row in self.connection.exec_driver_sql(_REFUNDS_OF, {"ids": refunded}):
+            for row in run(self.connection, _REFUNDS_OF, {"ids": refunded}):
                 payments[row.payment_id].refund = _refund(row)
 
 

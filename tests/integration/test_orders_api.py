@@ -204,14 +204,14 @@ def test_a_suspended_customer_is_refused_but_still_gets_an_answer_to_an_old_key(
 
 
 def test_new_orders_wait_when_the_outbox_is_full_and_old_keys_are_answered(shop: Shop, servers: Any) -> None:
-    accepted = shop.order(LAMP, key="before")
+    accepted = shop.order(LAMP, key="before-the-rush")
     full = Shop(shop.engine, servers.access.redis_url("orders"), max_outbox_rows=1)
 
     refused = full.order(LAMP)
 
     assert (refused.status_code, refused.json["type"]) == (503, "/problems/too-busy")
     assert refused.headers["Retry-After"] == "5"
-    assert full.order(LAMP, key="before").data == accepted.data
+    assert full.order(LAMP, key="before-the-rush").data == accepted.data
 
 
 def test_staff_order_for_a_customer_and_customers_only_for_themselves(shop: Shop) -> None:

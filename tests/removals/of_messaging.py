@@ -12,8 +12,8 @@ OF_MESSAGING = (
         (
             Edit(
                 "shared_events/inbox.py",
-                "    return {row[0] for row in connection.exec_driver_sql(_CLAIM, as_rows(rows))}",
-                "    connection.exec_driver_sql(_CLAIM, as_rows(rows))\n    return {row['id'] for row in rows}",
+                "    return {row[0] for row in run(connection, _CLAIM, as_rows(rows))}",
+                "    run(connection, _CLAIM, as_rows(rows))\n    return {row['id'] for row in rows}",
             ),
         ),
         f"{_MESSAGING}/test_duplicates.py::test_a_message_sent_again_later_takes_no_second_effect",

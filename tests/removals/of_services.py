@@ -172,9 +172,9 @@ OF_SERVICES = (
         (
             Edit(
                 "shared_http/idempotency.py",
-                "    if not idempotency_rows.add(connection, attempt.scope, stored):\n",
+                "    if not idempotency_rows.add(connection, attempt.scope, attempt.stored(response)):\n",
                 "    with current_edge().engine.begin() as own:\n"
-                "        added = idempotency_rows.add(own, attempt.scope, stored)\n"
+                "        added = idempotency_rows.add(own, attempt.scope, attempt.stored(response))\n"
                 "    if not added:\n",
             ),
         ),
@@ -187,8 +187,9 @@ OF_SERVICES = (
         (
             Edit(
                 "shared_http/idempotency.py",
-                "    if not idempotency_rows.add(connection, attempt.scope, stored):\n        raise _AlreadyAnswered\n",
-                "    idempotency_rows.add(connection, attempt.scope, stored)\n",
+                "    if not idempotency_rows.add(connection, attempt.scope, attempt.stored(response)):\n"
+                "        raise _AlreadyAnswered\n",
+                "    idempotency_rows.add(connection, attempt.scope, attempt.stored(response))\n",
             ),
         ),
         "tests/integration/test_idempotency.py::test_without_redis_the_answers_are_the_same",
