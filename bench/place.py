@@ -35,6 +35,8 @@ _KINDS = {
     "simulator": "simulator",
 }
 OTHER = "other"
+KINDS = ("api", "workers", "executor", "relays", "postgres", "rabbitmq", "redis", "flower", "gateway", OTHER)
+"""The kinds of process that an order's CPU is told by, in the order of the tables."""
 
 Say = Callable[[str], None]
 

@@ -33,13 +33,15 @@ def _systems(document: dict[str, Any]) -> Iterator[str]:
         for name, each in {"orderflow": document, **document.get("contenders", {})}.items()
         if name != _BARE
     )
-    bare = document.get("contenders", {}).get(_BARE)
-    for name, rate in (("orderflow", document.get("intake_per_s")), (_BARE, bare and bare["orders_per_s"])):
+    bare = document.get("contenders", {}).get(_BARE, {})
+    for name, rate in (("orderflow", document.get("intake_per_s")), (_BARE, bare.get("orders_per_s"))):
         if rate:
             yield f"intake alone, {name}: {rate} orders/s"
 
 
 def _system(name: str, each: dict[str, Any]) -> str:
+    if "orders_per_s" not in each:
+        return f"{name:<16}failed: {each['failed']}"
     low = each.get("confirmed_ms", {}).get("low") or {"p50": "-", "p99": "-"}
     left = f"; {each['unfinished']} unfinished" if each.get("unfinished") else ""
     wrong = "; wrong: " + each["wrong"][0] if each.get("wrong") else ""

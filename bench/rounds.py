@@ -7,7 +7,9 @@ from bench.contenders import Contender
 from bench.course import Course, saga_figures
 from bench.guests import Guest, hosted
 from bench.place import OURS
+from bench.sizes import Size
 from bench.turns import Turn, closed, opened
+from orderflow_cli.errors import CommandError
 
 WORKING = ("workers", "executor", "relays")
 """The kinds without which orders are accepted, and stay where they are."""
@@ -22,6 +24,7 @@ class Rounds:
         self._turns: dict[tuple[str, str], list[Turn]] = {}
         self._sizes: dict[str, int] = {}
         self._wrong: dict[str, list[str]] = {}
+        self._failed: dict[str, str] = {}
         self._guests: list[Contender] = []
         if "contenders" in course.sections:
             from bench.contenders.line_up import everybody
@@ -37,7 +40,7 @@ class Rounds:
             if self._guests:
                 its.place.stop(*OURS)
                 for guest in self._guests:
-                    self._guest_turns(guest, first=number == 0)
+                    self._try_guest(guest, first=number == 0)
                 its.place.start(*OURS)
         self._write()
 
@@ -55,6 +58,14 @@ class Rounds:
             its.drain()
         its.check()
 
+    def _try_guest(self, guest: Contender, *, first: bool) -> None:
+        """Have a contender's turns; if it fails, that is its result, and not the end of ours."""
+        try:
+            self._guest_turns(guest, first=first)
+        except CommandError as error:
+            self._course.say(f"{guest.name} failed: {error.format_message()}")
+            self._failed[guest.name] = error.format_message()
+
     def _guest_turns(self, contender: Contender, *, first: bool) -> None:
         its = self._course
         its.say(f"now {contender.name}")
@@ -63,8 +74,7 @@ class Rounds:
                 self._low(guest)
             warm = closed(guest, its.run_name("warm"), its.size.warm)
             rate = warm.accepted_per_s if contender.intake_only else warm.finished_per_s
-            usual = min(its.size.orders, max(_FEWEST, int(rate * its.size.turn_s)))
-            orders = self._sizes.setdefault(guest.name, usual)
+            orders = self._sizes.setdefault(guest.name, turn_orders(its.size, contender, rate))
             self._keep("saga", guest.name, closed(guest, its.run_name("saga"), orders))
             self._wrong[guest.name] = contender.wrongs(guest.servers)
 
@@ -94,7 +104,12 @@ class Rounds:
             ratios |= _ratios(mine, document.get("intake_per_s"), others)
 
     def _of(self, guest: Contender) -> dict[str, Any]:
-        turns, low = self._turns["saga", guest.name], self._turns.get(("low", guest.name), [])
+        turns, low = self._turns.get(("saga", guest.name), []), self._turns.get(("low", guest.name), [])
+        said = {"does_not_guarantee": guest.guarantees_not}
+        if guest.name in self._failed:
+            said["failed"] = self._failed[guest.name]
+        if not turns:
+            return said
         found = saga_figures(turns)
         if guest.intake_only:
             found["orders_per_s"] = intake_rate(turns)
@@ -105,8 +120,15 @@ class Rounds:
             "orders": turns[0].orders,
             "unfinished": max(turn.unfinished for turn in [*turns, *low]),
             "wrong": self._wrong[guest.name][:3],
-            "does_not_guarantee": guest.guarantees_not,
+            **said,
         }
+
+
+def turn_orders(size: Size, contender: Contender, rate: float) -> int:
+    """Return how many orders a contender's turn has, given its rate: so that it lasts neither long nor a moment."""
+    if contender.intake_only:
+        return max(size.orders, int(rate * size.turn_s / 5))
+    return min(size.orders, max(_FEWEST, int(rate * size.turn_s)))
 
 
 def intake_rate(turns: list[Turn]) -> float:
@@ -115,7 +137,7 @@ def intake_rate(turns: list[Turn]) -> float:
 
 
 def _ratios(mine: float, intake: float | None, others: dict[str, dict[str, Any]]) -> dict[str, float | None]:
-    rates = {name: each["orders_per_s"] for name, each in others.items()}
+    rates = {name: each.get("orders_per_s") for name, each in others.items()}
     names = {"saga_vs_naive": "naive-celery", "saga_vs_faststream": "faststream", "saga_vs_dbos": "dbos",
              "saga_vs_dbos_steps": "dbos-steps"}  # fmt: skip
     found = {ratio: figures.ratio(mine, rates.get(name)) for ratio, name in names.items()}

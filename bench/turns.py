@@ -9,7 +9,7 @@ from bench import figures
 from bench.accounting import Meter
 from bench.generator import Wanted
 from bench.load import limit_s, send
-from bench.place import HOT
+from bench.place import HOT, KINDS
 from bench.system import System
 from orderflow_cli.errors import CommandError
 
@@ -19,6 +19,11 @@ _SHORTEST_S, _LONGEST_S = 0.05, 1.0
 _STILL_S, _SLOWEST = 60.0, 5.0
 """So long without an end, and who is unfinished is stuck. Many go step by step side by side, and end late: they have
 more time, as if so many a second were done."""
+
+
+def place_of(kind: str) -> int:
+    """Return where a kind of process stands in a table."""
+    return KINDS.index(kind) if kind in KINDS else len(KINDS)
 
 
 @dataclass
@@ -53,7 +58,8 @@ class Turn:
 
     def cpu_ms(self) -> dict[str, float]:
         """Return the CPU ms of an order by process kind, and their `total`."""
-        each = {kind: round(1000 * used / self.orders, 3) for kind, used in self.cpu_s.items()}
+        kinds = sorted(self.cpu_s, key=lambda kind: (place_of(kind), kind))
+        each = {kind: round(1000 * self.cpu_s[kind] / self.orders, 3) for kind in kinds}
         return {**each, "total": round(sum(each.values()), 3)}
 
     def apart_ms(self) -> dict[str, float]:

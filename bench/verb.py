@@ -47,21 +47,23 @@ def bench(
     size = replace(size, rounds=options.rounds or size.rounds)
     with own_place(options.data / "stack", say) as place:
         course = Course(place, size, options.only or SECTIONS)
-        Rounds(course).run()
-        for name, section in _AFTER_THE_ROUNDS.items():
-            if name in course.sections:
-                say(f"section {name}")
-                section(course)
-        about = machine.about(place)
-    document = {**course.document, "rounds": course.rounds, "machine": about, "quick": options.quick}
-    return document, _write(document, options.output)
-
-
-def _write(document: dict[str, Any], folder: Path) -> str:
-    """Write the document, the tables and the plots; return the tables."""
+        course.document |= {"quick": options.quick, "machine": machine.about(place)}
+        try:
+            _run(course)
+        finally:  # what was found before a failure took half an hour: keep it
+            document = {**course.document, "rounds": course.rounds}
+            options.output.mkdir(parents=True, exist_ok=True)
+            words = json.dumps(document, indent=1) + "\n"
+            (options.output / "bench.json").write_text(words, encoding="utf-8")
     table = text(document)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "bench.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    (folder / "bench.txt").write_text(table + "\n", encoding="utf-8")
-    draw(document, folder)
-    return table
+    (options.output / "bench.txt").write_text(table + "\n", encoding="utf-8")
+    draw(document, options.output)
+    return document, table
+
+
+def _run(course: Course) -> None:
+    Rounds(course).run()
+    for name, section in _AFTER_THE_ROUNDS.items():
+        if name in course.sections:
+            course.say(f"section {name}")
+            section(course)

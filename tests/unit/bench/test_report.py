@@ -4,8 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine
+from bench.contenders.line_up import BARE_FLASK, NAIVE_CELERY
 from bench.plots import draw
 from bench.report import text
+from bench.rounds import turn_orders
+from bench.sizes import FULL, QUICK
+from bench.turns import Turn
 
 TURN = {"orders_per_s": 250.0, "cpu_ms_per_order": {"api": 2.0, "total": 6.0}, "apart": {"simulator": 1.0}}
 TIMES = {"low": {"p50": 20.0, "p99": 50.0}, "at_70": {"p50": 80.0, "p99": 200.0}}
@@ -58,3 +62,31 @@ def test_settings_are_told_and_secrets_are_not() -> None:
     }
 
     assert machine.settings(given) == {"ORDERFLOW_BATCH": "5"}
+
+
+def test_a_contender_that_failed_is_told_with_its_reason() -> None:
+    failed = {"failed": "it closed the door", "does_not_guarantee": "anything"}
+
+    table = text({**TURN, "contenders": {"dbos": failed, "bare-flask": failed}})
+
+    assert "failed: it closed the door" in table
+
+
+def test_cpu_is_told_in_the_order_of_the_tables_with_its_total() -> None:
+    turn = Turn("run", 10, 1.0, 2.0, 0, drained=True, intake_ms=[], cpu_s={"other": 0.01, "api": 0.02})
+
+    assert list(turn.cpu_ms().items()) == [("api", 2.0), ("other", 1.0), ("total", 3.0)]
+    assert (turn.finished_per_s, turn.accepted_per_s) == (5.0, 10.0)
+
+
+def test_unfinished_orders_do_not_count_for_the_rate() -> None:
+    turn = Turn("run", 10, 1.0, 2.0, 4, drained=True, intake_ms=[])
+
+    assert turn.finished_per_s == 3.0
+
+
+def test_a_slow_contender_has_a_shorter_turn_and_a_bare_door_a_longer_one() -> None:
+    assert turn_orders(FULL, NAIVE_CELERY, 28.0) == 840
+    assert turn_orders(FULL, NAIVE_CELERY, 500.0) == FULL.orders
+    assert turn_orders(QUICK, NAIVE_CELERY, 1.0) == 100
+    assert turn_orders(FULL, BARE_FLASK, 2000.0) == 12_000
