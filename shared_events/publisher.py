@@ -26,7 +26,10 @@ class NotPublished(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One message to publish: where it goes, its body, its Celery headers. `id` tells it apart in a batch."""
+    """One message to publish: where it goes, its body, its Celery headers. `id` tells it apart in a batch.
+
+    If no queue is bound to its routing key, a `mandatory` one is returned and any other is gone.
+    """
 
     id: str
     exchange: str
@@ -35,6 +38,7 @@ class Parcel:
     headers: dict[str, Any]
     content_type: str = "application/json"
     content_encoding: str = "utf-8"
+    mandatory: bool = True
 
 
 @dataclass
@@ -208,7 +212,10 @@ class _Wave:
         self._sequence += 1
         self._waiting[self._sequence] = parcel.id
         self._channel._basic_publish(  # basic_publish would wait for each confirm
-            message, exchange=parcel.exchange, routing_key=parcel.routing_key, mandatory=True
+            message,
+            exchange=parcel.exchange,
+            routing_key=parcel.routing_key,
+            mandatory=parcel.mandatory,
         )
 
     def settle(self, timeout_s: float) -> Outcome:

@@ -117,15 +117,12 @@ class Relay:
         self._kept.close()
 
     def _settle(self, rows: Sequence[Any], outcome: Outcome) -> None:
-        """Note what is done with. What nobody can receive becomes a dead letter, unless it is a fact."""
+        """Note what is done with. What nobody can receive becomes a dead letter."""
         buried = {}
         for row in rows:
             key = str(row.id)
             if key in outcome.confirmed:
                 self._settled.append(row.id)
-            elif key in outcome.returned and _is_fact(row.type):
-                self._settled.append(row.id)
-                metrics.PUBLISHED.labels("returned").inc()
             elif key in outcome.returned:
                 buried[row.id] = ("unroutable", f"no queue is bound to {row.type}")
             elif key in outcome.refused:
@@ -192,4 +189,12 @@ def _headers(row: Any) -> dict[str, Any]:
 
 
 def _parcel(row: Any) -> Parcel:
-    return Parcel(str(row.id), row.exchange, row.routing_key, bytes(row.body), _headers(row))
+    """Return the row as a message. A fact is for whoever wants it, and so may reach nobody."""
+    return Parcel(
+        str(row.id),
+        row.exchange,
+        row.routing_key,
+        bytes(row.body),
+        _headers(row),
+        mandatory=not _is_fact(row.type),
+    )
