@@ -116,7 +116,8 @@ def _await(name: str, children: list[Process], is_up: Callable[[], bool]) -> Non
 def _process(place: Place, name: str, argv: list[str], environment: Mapping[str, str]) -> Process:
     return Process(
         name=name,
-        argv=argv,
+        # If the bench is killed they are asked to end, not killed like our other children: so they end theirs.
+        argv=["setpriv", "--pdeathsig", "TERM", "--", *argv],
         # Marked as the stack's: what a killed bench leaves behind is ended with it.
         environment={**os.environ, MARK: str(place.data), "PYTHONPATH": str(ROOT), **environment},
         log=place.data / "logs" / f"{name}.log",
