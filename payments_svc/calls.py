@@ -4,12 +4,13 @@ A process may die between any two lines here. Then the leases lapse, and whoever
 provider under the same key. That the provider does not know the key proves nothing, since the lost request
 may still be on its way: so the call is repeated under its key, and that outcome is taken.
 
-What waits together is leased together and called side by side; results are taken as they come back, so that
-a slow call holds up none of the others.
+What waits together is leased together and called side by side; results are taken as they come back. A call that
+stays slow is left to its thread, and its message to the end of its lease, so that it holds up none of the others.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
@@ -29,10 +30,12 @@ log = logging.getLogger(__name__)
 
 LEASE_S = 12.0
 """Longer than a question and a call may take together; after that an executor counts as dead."""
-AT_ONCE = 16
+AT_ONCE = 32
 """How many calls one process makes side by side, and so the most that it leases together."""
 GATHER_S = 0.25
 """How long a result waits for others, to be taken in one transaction with them."""
+SLOW_AFTER_S = 1.0
+"""How long a batch waits for its calls."""
 TRIAL_S = 1.0
 """How long calls wait while one of them tries whether the provider is well again."""
 
@@ -77,6 +80,7 @@ class Calls:
         self._provider = provider
         self._breaker = breaker
         self._threads: ThreadPoolExecutor | None = None
+        self._slow: set[Future[Answered]] = set()
 
     def __call__(self, attempts: Sequence[Attempt]) -> tuple[tuple[str, float], ...]:
         """Make the calls that are still needed and that nobody else is making."""
@@ -84,6 +88,10 @@ class Calls:
         for answered in self._answers(leased) if leased else ():
             self._take(answered)
         return ()
+
+    def finish(self, within_s: float = LEASE_S / 2) -> None:
+        """Wait for the calls that were left to their threads: this process is about to end."""
+        wait(self._slow, timeout=within_s)
 
     def _lease(self, attempts: Sequence[Attempt]) -> list[Leased]:
         """Transaction 1. A message that leads to no call ends here, so it is noted in the inbox here."""
@@ -106,21 +114,48 @@ class Calls:
 
     def _answers(self, leased: list[Leased]) -> Iterator[list[Answered]]:
         """Make the calls side by side, with no transaction open; yield the answers as they come."""
-        if len(leased) == 1:
-            yield [self._answer(leased[0])]
-            return
         threads, self._threads = self._threads or ThreadPoolExecutor(AT_ONCE, "call"), None
-        running = {threads.submit(self._answer, each) for each in leased}
+        running = {threads.submit(self._answer, each): each for each in leased}
+        until = time.monotonic() + SLOW_AFTER_S
         try:
-            while running:
-                wait(running, return_when=FIRST_COMPLETED)
-                done, running = _gathered(running)
-                yield [each.result() for each in done]
+            while running and time.monotonic() < until:
+                done = _next_of(running, until)
+                for each in done:
+                    del running[each]
+                if done:
+                    yield [each.result() for each in done]
+            if running:
+                self._leave(running)
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+        if running:
+            threads.shutdown(
+                wait=False
+            )  # a call that never returns keeps its thread, and none of the next batch
+        else:
+            self._threads = threads
+
+    def _leave(self, slow: "dict[Future[Answered], Leased]") -> None:
+        """End the messages of these calls, but for one more that comes when the lease does; the calls go on."""
+        for future in slow:
+            self._slow.add(future)
+            future.add_done_callback(self._take_late)
+        with self.engine.begin() as connection:
+            work = PaymentsWork(connection)
+            for attempt, _ in slow.values():
+                _emit(work, postpone(_due(attempt), LEASE_S), attempt)
+            _claim(work, [attempt for attempt, _ in slow.values()])
+            work.complete()
+
+    def _take_late(self, future: "Future[Answered]") -> None:
+        """Take a result in the thread that made the call. If that fails, whoever comes next asks the provider."""
+        try:
+            self._take([future.result()])
+        except Exception:
+            log.exception("the late result of a call is left to the next executor")
         finally:
-            if running:  # a call that never returns keeps its own threads, and none of the next batch
-                threads.shutdown(wait=False, cancel_futures=True)
-            else:
-                self._threads = threads
+            self._slow.discard(future)
 
     def _answer(self, leased: Leased) -> Answered:
         """Call the provider."""
@@ -180,9 +215,10 @@ def _lease_one(due: CallDue, work: PaymentsWork, gate: _Gate) -> tuple[Call | No
     return call, said
 
 
-def _gathered(running: "set[Future[Answered]]") -> "tuple[set[Future[Answered]], set[Future[Answered]]]":
-    done, still_running = wait(running, timeout=GATHER_S)
-    return done, still_running
+def _next_of(running: "Collection[Future[Answered]]", until: float) -> "set[Future[Answered]]":
+    """Wait for the first call to end, and a little for others to be taken with it."""
+    wait(running, timeout=max(0.0, until - time.monotonic()), return_when=FIRST_COMPLETED)
+    return wait(running, timeout=max(0.0, min(GATHER_S, until - time.monotonic()))).done
 
 
 def _claim(work: PaymentsWork, attempts: Sequence[Attempt]) -> None:

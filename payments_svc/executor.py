@@ -4,6 +4,7 @@ A worker of its own, with its own concurrency and queue: however slow the provid
 """
 
 from celery import Celery
+from celery.signals import worker_process_shutdown
 
 from payments_svc.breaker import Breaker
 from payments_svc.calls import AT_ONCE, Calls, calls
@@ -26,8 +27,10 @@ def executor() -> Celery:
     environment.load_or_exit(lambda: logs.configure(NAME))
 
     def runtime() -> Runtime:
-        engine = database.engine(servers.database_url, pool_size=1, process=NAME, keyed=True)
+        # One connection for batches, one for the results that come after them.
+        engine = database.engine(servers.database_url, pool_size=2, process=NAME, keyed=True)
         effect = Calls(engine, payment_provider(), Breaker(servers.redis_url))
+        worker_process_shutdown.connect(lambda **_: effect.finish(), weak=False)
         return make_runtime(PAYMENT_CALLS, effect, servers, tiers_s)
 
     return worker_app(PAYMENT_CALLS, calls, runtime, broker_url=servers.broker_url, batch_size=AT_ONCE)

@@ -97,6 +97,25 @@ def test_calls_that_never_return_hold_up_no_later_batch(payments, simulator):
     hangs.release.set()
 
 
+def test_a_slow_call_is_left_to_its_thread_and_its_result_is_taken(payments, simulator):
+    """Its batch ends without it; what comes back when the lease ends finds it done."""
+    slow, quick = uuid7(), uuid7()
+    provider = SimulatorProvider(simulator.url)
+    executor = payments.executor(provider)
+    payments.receives(authorize(slow, "tok_slow"), authorize(quick))
+
+    executor(payments.due())
+    assert [payments.said(quick), payments.said(slow)] == [["payment_authorized"], []]
+    executor.finish()
+
+    assert payments.said(slow) == ["payment_authorized"]
+    payments.calls()
+    assert payments.said(slow) == ["payment_authorized"]
+    assert [each.keys for each in provider.records(order_id=str(slow))] == [
+        (payments.payment(slow).intents["authorize"].provider_key,)
+    ]
+
+
 @contextmanager
 def soft_limit(seconds: float) -> Iterator[None]:
     """Raise in this thread what Celery raises at the soft limit, by the signal that it uses."""
