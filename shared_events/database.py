@@ -113,6 +113,7 @@ class Kept:
     def __init__(self, source: Engine) -> None:
         self._engine = source
         self._connection: Connection | None = None
+        self._listens = False
 
     def query(self, statement: str, values: Mapping[str, Any] | None = None) -> list[Any]:
         """Run a statement; return its rows, if it has any, as named tuples. Raises what is in LOST."""
@@ -120,8 +121,12 @@ class Kept:
             cursor.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 
-    def notified(self, within_s: float) -> bool:
-        """Wait for a notification that a LISTEN asked for; False if none came in time."""
+    def notified(self, channel: str, within_s: float) -> bool:
+        """Wait for a notification; False if none came in time. True at once where it did not yet listen."""
+        if self._connection is None or not self._listens:
+            self.query(f"LISTEN {channel}")
+            self._listens = True
+            return True
         with self._given_up_on_error():
             return any(True for _ in self._driver().notifies(timeout=within_s, stop_after=1))
 
@@ -135,7 +140,7 @@ class Kept:
 
     def close(self) -> None:
         """Give the connection up."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._listens = self._connection, None, False
         if connection is not None:
             connection.invalidate()
             connection.close()

@@ -25,8 +25,12 @@ log = logging.getLogger(__name__)
 BATCH = 500
 LEASE_S = 15.0
 """Longer than a publisher waits for its confirms."""
+FEW = 4
+"""So many rows at once are no load yet: the relay goes on waiting for notifications."""
 AWAKE_S = 0.1
 POLL_S = 0.005
+SETTLE_S = 0.05
+"""How long what was published waits to be deleted together with the next."""
 SLEEP_S = 0.5
 """A sleeping relay looks up at least this often, should a notification have been missed."""
 
@@ -67,22 +71,20 @@ class Relay:
         self._kept = database.Kept(engine)
         self._publisher = publisher
         self._settled: list[UUID] = []
+        self._awake_until: float | None = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Relay until `stop` is set. Neither a lost database nor a lost broker ends it."""
-        busy_until = 0.0
         while not stop.is_set():
             VITALS.beat()
             try:
-                if count := self.turn():
-                    busy_until = time.monotonic() + AWAKE_S
-                    stop.wait(linger.after(count))
+                count = self.turn()
+                if count > FEW:
+                    self._gather(count, stop)
                     continue
-                self._publisher.keep_alive()
-                if time.monotonic() < busy_until:
-                    stop.wait(POLL_S)
-                else:
-                    self._sleep(stop)
+                if not count:
+                    self._publisher.keep_alive()
+                self._wait(stop)
             except database.LOST as error:
                 log.warning("the database is away: %s", error)
                 stop.wait(1.0)
@@ -90,6 +92,13 @@ class Relay:
                 log.warning("%s", error)
                 stop.wait(1.0)
         self._finish()
+
+    def _gather(self, count: int, stop: threading.Event) -> None:
+        """Stay awake, and let more come: a notification in each transaction would cost more than looking."""
+        if self._awake_until is None:
+            self._fall_asleep(False)
+        self._awake_until = time.monotonic() + AWAKE_S
+        stop.wait(linger.after(count))
 
     def turn(self) -> int:
         """Lease, publish and settle one batch; return how many rows it took."""
@@ -146,23 +155,24 @@ class Relay:
         """End our lease now (another's stays), so that an outage of the broker costs no lease time after it."""
         self._kept.query(_GIVE_BACK, {"ids": [row.id for row in rows], "lease": rows[0].leased_until})
 
-    def _sleep(self, stop: threading.Event) -> None:
-        """Say that it sleeps, so that writers notify; wake by a notification or when a timer is due."""
-        self._kept.query("LISTEN outbox")
-        self._kept.query(_ASLEEP, {"asleep": True})
-        stop.wait(POLL_S)  # a writer that saw the relay awake commits within this time
-        try:
-            wait_s = self._idle_for()
-            if wait_s > 0 and not stop.is_set():
-                self._kept.notified(wait_s)
-        finally:
-            with contextlib.suppress(*database.LOST):
-                self._kept.query(_ASLEEP, {"asleep": False})
-                self._kept.query("UNLISTEN *")
+    def _wait(self, stop: threading.Event) -> None:
+        """Wait until there may be rows: a moment while awake, else for a notification or until a timer is due."""
+        if self._awake_until is None:
+            if not self._kept.notified("outbox", self._idle_for()):
+                self._fall_asleep(True)  # another relay of this service may have died awake
+            return
+        if time.monotonic() >= self._awake_until:
+            self._awake_until = None
+            self._fall_asleep(True)
+        stop.wait(POLL_S)  # also for a writer that saw the relay awake: it commits within this time
+
+    def _fall_asleep(self, asleep: bool) -> None:
+        """Say whether writers have to notify."""
+        self._kept.query(_ASLEEP, {"asleep": asleep})
 
     def _idle_for(self) -> float:
         if self._settled:
-            return 0.0
+            return SETTLE_S
         next_s = self._kept.query(_NEXT)[0][0]
         return min(SLEEP_S, float(next_s)) if next_s is not None else SLEEP_S
 
