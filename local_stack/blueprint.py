@@ -23,7 +23,7 @@ OPS_USER = "ops"
 SCALABLE = (*(f"{service}-{kind}" for service in SERVICES for kind in ("api", "worker", "relay")),
             "payments-executor")  # fmt: skip
 SINGLE = ("provider-simulator", "flower")
-_CONCURRENCY = {"worker": 2, "executor": 8}
+_CONCURRENCY = {"worker": 1, "executor": 2}
 _THREADS = 8
 _TASKS_IN_FLOWER = 10_000
 _MOST = 32
@@ -120,8 +120,10 @@ class Blueprint:
         if kind == "relay":
             return _python("shared_events.relay")
         if base == "flower":
-            return _python("celery", "flower", "--address=127.0.0.1", f"--port={port}", "--url-prefix=flower",
-                           f"--max-tasks={_TASKS_IN_FLOWER}")  # fmt: skip
+            return _python(
+                "celery", "-A", "shared_events.flower", "flower", "--address=127.0.0.1", f"--port={port}",
+                "--url-prefix=flower", f"--max-tasks={_TASKS_IN_FLOWER}",
+            )  # fmt: skip
         if base == fault_proxy.NAME:
             return _python(fault_proxy.MODULE, *fault_proxy.arguments(self.access, self.state, port))
         store = str(self.data / "provider-simulator.db")

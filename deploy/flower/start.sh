@@ -7,4 +7,4 @@ CELERY_BROKER_URL="amqp://flower:$broker@rabbitmq:5672/orderflow"
 FLOWER_BROKER_API="http://flower:$broker@rabbitmq:15672/api/"
 FLOWER_BASIC_AUTH="$OPS_USER:$(cat "$OPS_PASSWORD_FILE")"
 export CELERY_BROKER_URL FLOWER_BROKER_API FLOWER_BASIC_AUTH
-exec celery flower --address=0.0.0.0 --port=5555 --url-prefix=flower --max-tasks=10000
+exec celery -A shared_events.flower flower --address=0.0.0.0 --port=5555 --url-prefix=flower --max-tasks=10000

@@ -129,7 +129,7 @@ def test_commands_are_those_of_the_local_stack(
         assert {"granian", f"{name.removesuffix('-api')}_svc.app:create_app"} <= {*local} & {*here}
     elif name == "flower":
         script = (ROOT / "deploy" / "flower" / "start.sh").read_text(encoding="utf-8")
-        assert "celery flower" in script
+        assert "celery -A shared_events.flower flower" in script
         assert "--url-prefix=flower" in local
         assert "--url-prefix=flower" in script
     else:
