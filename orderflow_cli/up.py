@@ -35,7 +35,7 @@ class Sizes(click.ParamType[dict[str, int]]):
 @click.option("--detach", is_flag=True, help="Leave it running and return once it is ready.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The gateway's port; 0 takes a free one.  [8080]")
 @click.option("--scale", type=Sizes(), multiple=True, help="Run N of a process, such as orders-worker=2.")
-@click.option("--concurrency", type=click.IntRange(1, 256), help="Pool processes of each worker.  [2]")
+@click.option("--concurrency", type=click.IntRange(1, 256), help="Pool processes of each worker.  [1]")
 @click.option("--no-seed", is_flag=True, help="Start without the example products and customers.")
 @json_option
 @data_option
