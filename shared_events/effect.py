@@ -70,7 +70,7 @@ class Transaction:
         }
         with logs.context(**about):
             said = handler(received.message, work)
-            log.info("handled")
+            log.debug("handled")
         work.emit(
             said,
             correlation_id=envelope.correlation_id,
