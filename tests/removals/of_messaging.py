@@ -124,7 +124,10 @@ OF_MESSAGING = (
         "mandatory",
         "Relay: what no queue takes comes back",
         "published without `mandatory`",
-        (Edit("shared_events/publisher.py", "mandatory=True", "mandatory=False"),),
+        (
+            Edit("shared_events/publisher.py", "mandatory: bool = True", "mandatory: bool = False"),
+            Edit("shared_events/relay/__init__.py", "mandatory=not _is_fact(row.type)", "mandatory=False"),
+        ),
         f"{_MESSAGING}/test_relay.py::"
         "test_a_reply_that_nobody_can_receive_is_buried_and_its_replay_leaves_again",
     ),
