@@ -70,7 +70,7 @@ class Transaction:
         }
         with logs.context(**about):
             said = handler(received.message, work)
-            log.debug("handled")
+            log.info("handled")
         work.emit(
             said,
             correlation_id=envelope.correlation_id,

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from pythonjsonlogger.json import JsonFormatter
+from pythonjsonlogger.msgspec import MsgspecFormatter
 
 from shared_events import environment, trace
 
@@ -42,6 +42,8 @@ def configure(process_default: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_About(process))
     handler.setFormatter(_Json() if style == "json" else _Console())
+    # None of these is in a line, and they cost as much as the rest of it.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -65,7 +67,7 @@ class _About(logging.Filter):
         return True
 
 
-class _Json(JsonFormatter):
+class _Json(MsgspecFormatter):
     """Time, level, logger, process and message first, then what the line is about and its extra fields."""
 
     def __init__(self) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
-from conftest import PrivateServers
 from issuer import AUDIENCE, ISSUER, Issuer
 
 from bench.contenders import Contender, Progress, Servers, everybody
@@ -58,7 +57,7 @@ def running(home: Path, name: str, argv: list[str], environment: dict[str, str])
 
 
 @pytest.fixture(scope="module")
-def surroundings(private_servers: PrivateServers, tmp_path_factory: Any) -> Iterator[tuple[Servers, Issuer]]:
+def surroundings(private_servers: Any, tmp_path_factory: Any) -> Iterator[tuple[Servers, Issuer]]:
     """The private servers, a provider simulator and an issuer of tokens."""
     home, port, issuer = tmp_path_factory.mktemp("bench"), free_port(), Issuer()
     keys = home / "jwks.json"
@@ -144,7 +143,7 @@ def test_bare_flask_writes_each_order_down(surroundings: tuple[Servers, Issuer],
     assert bare.progress(servers).accepted == 1
 
 
-def test_what_does_not_add_up_is_named(private_servers: PrivateServers) -> None:
+def test_what_does_not_add_up_is_named(private_servers: Any) -> None:
     databases = Databases(private_servers.access.postgres_admin_url, "nobody")
     databases.make(SKUS, PIECES)
     assert databases.wrongs() == []
