@@ -9,6 +9,7 @@ stays slow is left to its thread, and its message to the end of its lease, so th
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -36,6 +37,8 @@ GATHER_S = 0.25
 """How long a result waits for others, to be taken in one transaction with them."""
 SLOW_AFTER_S = 1.0
 """How long a batch waits for its calls."""
+SLOW_AT_MOST = 128
+"""So many calls are left to their threads; beyond that a batch waits for its own, and its time limits hold again."""
 TRIAL_S = 1.0
 """How long calls wait while one of them tries whether the provider is well again."""
 
@@ -81,6 +84,7 @@ class Calls:
         self._breaker = breaker
         self._threads: ThreadPoolExecutor | None = None
         self._slow: set[Future[Answered]] = set()
+        self._one_late = threading.Lock()
 
     def __call__(self, attempts: Sequence[Attempt]) -> tuple[tuple[str, float], ...]:
         """Make the calls that are still needed and that nobody else is making."""
@@ -120,7 +124,11 @@ class Calls:
         running = {threads.submit(self._answer, each): each for each in leased}
         until = time.monotonic() + SLOW_AFTER_S
         try:
-            while running and time.monotonic() < until:
+            while running:
+                if time.monotonic() >= until:
+                    if len(self._slow) + len(running) <= SLOW_AT_MOST:
+                        break
+                    until = time.monotonic() + SLOW_AFTER_S
                 done = _next_of(running, until)
                 for each in done:
                     del running[each]
@@ -140,20 +148,23 @@ class Calls:
 
     def _leave(self, slow: "dict[Future[Answered], Leased]") -> None:
         """End the messages of these calls, but for one more that comes when the lease does; the calls go on."""
-        for future in slow:
-            self._slow.add(future)
-            future.add_done_callback(self._take_late)
-        with self.engine.begin() as connection:
-            work = PaymentsWork(connection)
-            for attempt, _ in slow.values():
-                _emit(work, postpone(_due(attempt), LEASE_S), attempt)
-            _claim(work, [attempt for attempt, _ in slow.values()])
-            work.complete()
+        try:
+            with self.engine.begin() as connection:
+                work = PaymentsWork(connection)
+                for attempt, _ in slow.values():
+                    _emit(work, postpone(_due(attempt), LEASE_S), attempt)
+                _claim(work, [attempt for attempt, _ in slow.values()])
+                work.complete()
+        finally:  # after it: what a result leads to replaces the message left behind, not the other way round
+            for future in slow:
+                self._slow.add(future)
+                future.add_done_callback(self._take_late)
 
     def _take_late(self, future: "Future[Answered]") -> None:
         """Take a result in the thread that made the call. If that fails, whoever comes next asks the provider."""
         try:
-            self._take([future.result()])
+            with self._one_late:  # of the two connections, batches need one
+                self._take([future.result()])
         except Exception:
             log.exception("the late result of a call is left to the next executor")
         finally:

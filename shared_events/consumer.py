@@ -231,8 +231,8 @@ class _Dispatcher(EventDispatcher):  # type: ignore[misc]
 def _as_json(event: Any) -> bytes:
     try:
         return msgspec.json.encode(event)
-    except UnicodeEncodeError:  # half a surrogate pair, as an error may quote it from a message
-        return json.dumps(event).encode()
+    except (UnicodeEncodeError, TypeError):  # half a surrogate pair, or worse, quoted from somebody's message
+        return json.dumps(event, default=str, ensure_ascii=False).encode("utf-8", "replace")
 
 
 class _Vital(bootsteps.StartStopStep):  # type: ignore[misc]

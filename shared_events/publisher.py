@@ -88,8 +88,11 @@ def _corked(connection: amqp.Connection) -> Iterator[None]:
         yield
         return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-    yield
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
 
 class Publisher:

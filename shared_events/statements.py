@@ -24,6 +24,7 @@ def run(connection: Connection, statement: str, values: Mapping[str, Any] | None
         lost = bool(driver.broken or driver.closed)
         if lost:
             connection.invalidate(error)
+            connection.engine.dispose()  # the others of its pool are as old, and as dead
         raise DBAPIError.instance(
             statement, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=lost,
             dialect=connection.dialect,

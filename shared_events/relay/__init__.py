@@ -174,7 +174,9 @@ class Relay:
         if self._settled:
             return SETTLE_S
         next_s = self._kept.query(_NEXT)[0][0]
-        return min(SLEEP_S, float(next_s)) if next_s is not None else SLEEP_S
+        if next_s is None:
+            return SLEEP_S
+        return max(POLL_S, min(SLEEP_S, float(next_s)))  # what is due may be locked by a writer
 
 
 def _is_fact(message_type: str) -> bool:

@@ -20,7 +20,7 @@ from shared_http.application import create_api
 from shared_http.health import Check
 from shared_http.settings import HttpSettings
 
-RESET_S = 1.5
+RESET_S = 3.0
 
 
 class Watched:
