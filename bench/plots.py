@@ -36,6 +36,7 @@ def _rates(systems: dict[str, dict[str, Any]]) -> Any:
     figure, axes = plt.subplots(figsize=(7, 1 + 0.5 * len(systems)))
     bars = axes.barh(list(systems), [each["orders_per_s"] for each in systems.values()], color=_SHADES[0])
     axes.bar_label(bars, padding=3)
+    axes.margins(x=0.12)  # room for the numbers
     axes.set_xlabel("orders a second, POST to the end (closed loop, median)")
     axes.invert_yaxis()
     return figure
