@@ -42,8 +42,8 @@ def configure(process_default: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_About(process))
     handler.setFormatter(_Json() if style == "json" else _Console())
-    # None of these is in a line, and they cost as much as the rest of it.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    # In no line of ours, and to find them costs as much as the rest of it (gunicorn's lines have the process id).
+    logging.logThreads = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
