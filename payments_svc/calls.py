@@ -122,29 +122,31 @@ class Calls:
         """Make the calls side by side, with no transaction open; yield the answers as they come."""
         threads, self._threads = self._threads or ThreadPoolExecutor(AT_ONCE, "call"), None
         running = {threads.submit(self._answer, each): each for each in leased}
-        until = time.monotonic() + SLOW_AFTER_S
         try:
-            while running:
-                if time.monotonic() >= until:
-                    if len(self._slow) + len(running) <= SLOW_AT_MOST:
-                        break
-                    until = time.monotonic() + SLOW_AFTER_S
-                done = _next_of(running, until)
-                for each in done:
-                    del running[each]
-                if done:
-                    yield [each.result() for each in done]
+            yield from self._until_slow(running)
             if running:
                 self._leave(running)
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             raise
-        if running:
-            threads.shutdown(
-                wait=False
-            )  # a call that never returns keeps its thread, and none of the next batch
+        if running:  # a call that never returns keeps its thread, and none of the next batch
+            threads.shutdown(wait=False)
         else:
             self._threads = threads
+
+    def _until_slow(self, running: "dict[Future[Answered], Leased]") -> Iterator[list[Answered]]:
+        """Yield answers and take their calls out of `running`, until what is left there is slow."""
+        until = time.monotonic() + SLOW_AFTER_S
+        while running:
+            if time.monotonic() >= until:
+                if len(self._slow) + len(running) <= SLOW_AT_MOST:
+                    return
+                until = time.monotonic() + SLOW_AFTER_S
+            done = _next_of(running, until)
+            for each in done:
+                del running[each]
+            if done:
+                yield [each.result() for each in done]
 
     def _leave(self, slow: "dict[Future[Answered], Leased]") -> None:
         """End the messages of these calls, but for one more that comes when the lease does; the calls go on."""

@@ -106,7 +106,7 @@ def engine(url: str, *, pool_size: int, process: str, durable: bool = True, keye
 class Kept:
     """One connection that stays open, each statement a transaction of its own: for what runs many times a second.
 
-    A statement costs a sixth of one through the engine's pool. An error gives the connection up; the next
+    A statement costs far less than one through the engine's pool. An error gives the connection up; the next
     statement opens another.
     """
 

@@ -15,6 +15,6 @@ app = Celery("flower")
 register(  # type: ignore[no-untyped-call]
     "json", json.dumps, msgspec.json.decode, content_type="application/json", content_encoding="utf-8"
 )
-# What Flower remembers lives long: to look through all of it for garbage was a third of its work.
+# What Flower remembers lives long: to look through all of it for garbage was much of its work.
 gc.freeze()
 gc.set_threshold(50_000, 50, 100)

@@ -47,7 +47,6 @@ def configure(process_default: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    logging.getLogger("httpx2").setLevel("WARNING")  # it tells of every request, which we do ourselves
 
 
 class _About(logging.Filter):

@@ -14,6 +14,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from payments_bench import authorize
 from uuid_utils.compat import uuid7
 
+from payments_svc import calls as payments_calls
 from payments_svc.breaker import Breaker
 from payments_svc.calls import AT_ONCE
 from payments_svc.provider import ProviderTimeout
@@ -114,6 +115,17 @@ def test_a_slow_call_is_left_to_its_thread_and_its_result_is_taken(payments, sim
     assert [each.keys for each in provider.records(order_id=str(slow))] == [
         (payments.payment(slow).intents["authorize"].provider_key,)
     ]
+
+
+def test_a_batch_waits_for_its_slow_calls_when_too_many_were_left_before(payments, simulator, monkeypatch):
+    """Else a provider that never answers would be given threads without an end."""
+    monkeypatch.setattr(payments_calls, "SLOW_AT_MOST", 0)
+    slow = uuid7()
+    payments.receives(authorize(slow, "tok_slow"))
+
+    payments.executor(SimulatorProvider(simulator.url))(payments.due())
+
+    assert payments.said(slow) == ["payment_authorized"]
 
 
 @contextmanager
