@@ -4,8 +4,6 @@ from inventory_svc.tables.columns import (
     METADATA,
     MIGRATION_HEAD,
     PRODUCTS,
-    RESERVATION_LINES,
-    RESERVATIONS,
     STOCK,
     STOCK_MOVEMENTS,
 )
@@ -15,8 +13,6 @@ __all__ = [
     "METADATA",
     "MIGRATION_HEAD",
     "PRODUCTS",
-    "RESERVATIONS",
-    "RESERVATION_LINES",
     "STOCK",
     "STOCK_MOVEMENTS",
     "InventoryWork",
