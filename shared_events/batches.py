@@ -9,19 +9,22 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
 from celery import bootsteps
 from celery.worker import state
 
-from shared_events import linger, metrics
+from shared_events import bundles, linger, metrics
 from shared_events.delivery import Delivery, plain_headers, raw
 from shared_events.runtime import Ending, Verdict
 
 log = logging.getLogger(__name__)
 
 HOLD_S = 1.0
+SLOW_AFTER_S = 1.0
+"""What runs longer is told of as started; Flower learns of all else when it ends."""
 SUSPECT_AFTER = 3
 """A message that came back more often than this runs alone."""
 
@@ -33,10 +36,21 @@ _EVENTS = {
 }
 
 
-class _Parked(NamedTuple):
-    """A delivery that waits for a pool process, and the broker's message to acknowledge."""
+@dataclass
+class _Post:
+    """The broker's message: settled with one word when all that it holds has come to its end."""
 
     message: Any
+    came_at: float
+    unfinished: int
+    lost: bool = False
+    refused: bool = False
+
+
+class _Parked(NamedTuple):
+    """A delivery that waits for a pool process."""
+
+    post: _Post
     delivery: Delivery
     alone: bool = False
 
@@ -71,10 +85,10 @@ class Batches:
 
     def take(self, message: Any) -> None:
         """Accept a delivery from the broker, whatever it is."""
-        delivery = _delivery(message)
+        deliveries = bundles.split(_delivery(message))
         self._unacknowledged[message.delivery_tag] = None
-        self._tell("task-received", delivery, args=str(delivery.headers.get("argsrepr", "")))
-        self._waiting.append(_Parked(message, delivery))
+        post = _Post(message, time.time(), len(deliveries))
+        self._waiting.extend(_Parked(post, delivery) for delivery in deliveries)
         self._schedule(self._linger_s if len(self._waiting) < self._size else 0)
 
     def _schedule(self, delay_s: float) -> None:
@@ -111,21 +125,25 @@ class Batches:
 
     def _dispatch(self, some: "list[_Parked]") -> None:
         self._jobs += 1
-        began = time.monotonic()
+        began = time.time()
+        slow = self._consumer.timer.call_after(SLOW_AFTER_S, self._tell_started, (some, began))
 
         def on_verdicts(verdicts: Sequence[Verdict]) -> None:
             self._jobs -= 1
+            slow.cancel()
             try:
-                self._conclude(some, verdicts, (time.monotonic() - began) / len(some))
+                self._conclude(some, verdicts, began)
             finally:
                 self._next()
 
         def on_lost(reason: Any) -> None:
             self._jobs -= 1
+            slow.cancel()
             log.error("%d messages lost their process and go back: %s", len(some), reason)
             metrics.LOST_BATCHES.inc()
             for each in some:
-                self._give_back(each.message)
+                each.post.lost = True
+            self._finish(some)
             self._next()
 
         try:
@@ -144,15 +162,10 @@ class Batches:
         if self._waiting:
             self._schedule(0 if len(self._waiting) >= self._size else self._linger_s)
 
-    def _give_back(self, message: Any) -> None:
-        if self._consumer.connection is self._connection:
-            del self._unacknowledged[message.delivery_tag]
-            message.reject_log_error(log, self._consumer.connection_errors, requeue=True)
-
-    def _conclude(self, some: "list[_Parked]", verdicts: Sequence[Verdict], seconds_each: float) -> None:
-        settled: list[Any] = []
+    def _conclude(self, some: "list[_Parked]", verdicts: Sequence[Verdict], began: float) -> None:
+        ended: list[_Parked] = []
+        seconds_each = (time.time() - began) / len(some)
         for parked, verdict in reversed(list(zip(some, verdicts, strict=True))):
-            message, delivery = parked.message, parked.delivery
             if verdict.ending is Ending.HELD:
                 self._held_until = time.monotonic() + HOLD_S
                 self._waiting.appendleft(parked)
@@ -161,18 +174,32 @@ class Batches:
                 self._waiting.appendleft(parked._replace(alone=True))
                 continue
             metrics.observe(verdict.observations)
-            metrics.MESSAGES.labels(delivery.label, verdict.ending.value).inc()
-            self._tell_ending(delivery, verdict, seconds_each)
-            if verdict.ending is Ending.REFUSED:
-                self._refuse(message)
-            else:
-                settled.append(message)
-        self._acknowledge(settled)
+            metrics.MESSAGES.labels(parked.delivery.label, verdict.ending.value).inc()
+            self._tell_ending(parked, verdict, began, seconds_each)
+            parked.post.refused |= verdict.ending is Ending.REFUSED
+            ended.append(parked)
+        self._finish(ended)
+
+    def _finish(self, some: "list[_Parked]") -> None:
+        """Settle each of the broker's messages of which nothing is left to be done."""
+        posts: list[_Post] = []
+        for parked in some:
+            parked.post.unfinished -= 1
+            if not parked.post.unfinished:
+                posts.append(parked.post)
+        if self._consumer.connection is not self._connection:
+            return  # the broker delivers them again, and the inbox knows them
+        self._acknowledge([post.message for post in posts if not post.lost and not post.refused])
+        for post in posts:
+            if post.lost or post.refused:
+                del self._unacknowledged[post.message.delivery_tag]
+                errors = self._consumer.connection_errors
+                post.message.reject_log_error(log, errors, requeue=post.lost)
 
     def _acknowledge(self, messages: Sequence[Any]) -> None:
         """Acknowledge these; all with one word to the broker if nothing older is still unacknowledged."""
-        if self._consumer.connection is not self._connection or not messages:
-            return  # the broker delivers them again, and the inbox knows them
+        if not messages:
+            return
         errors = self._consumer.connection_errors
         tags = sorted(message.delivery_tag for message in messages)
         if list(islice(self._unacknowledged, len(tags))) == tags:
@@ -185,29 +212,35 @@ class Batches:
         for tag in tags:
             del self._unacknowledged[tag]
 
-    def _refuse(self, message: Any) -> None:
-        if self._consumer.connection is self._connection:
-            del self._unacknowledged[message.delivery_tag]
-            message.reject_log_error(log, self._consumer.connection_errors, requeue=False)
+    def _tell_started(self, some: "list[_Parked]", began: float) -> None:
+        """Tell of what takes long; the rest is told once, when it ends, with all its times."""
+        for parked in some:
+            self._tell("task-started", parked, started=began)
 
-    def _tell_ending(self, delivery: Delivery, verdict: Verdict, seconds: float) -> None:
-        state.total_count[delivery.label] += 1
+    def _tell_ending(self, parked: _Parked, verdict: Verdict, began: float, seconds: float) -> None:
+        state.total_count[parked.delivery.label] += 1
         state.all_total_count[0] += 1
         if verdict.ending is Ending.APPLIED:
-            self._tell("task-succeeded", delivery, result="", runtime=seconds)
+            self._tell("task-succeeded", parked, started=began, result="", runtime=seconds)
         else:
-            self._tell(
-                _EVENTS[verdict.ending], delivery, exception=verdict.error, traceback=verdict.traceback
-            )
+            error, trace = verdict.error, verdict.traceback
+            self._tell(_EVENTS[verdict.ending], parked, started=began, exception=error, traceback=trace)
 
-    def _tell(self, event: str, delivery: Delivery, **fields: Any) -> None:
+    def _tell(self, event: str, parked: _Parked, **fields: Any) -> None:
         """Tell Flower: each message is a task of its own there, one per message and service."""
         dispatcher = self._consumer.event_dispatcher
         if dispatcher and dispatcher.enabled:
-            uuid = f"{delivery.id}@{self._consumer.app.main}"
-            retries = delivery.failures
-            root_id = delivery.headers.get("root_id")
-            dispatcher.send(event, uuid=uuid, name=delivery.name, root_id=root_id, retries=retries, **fields)
+            delivery = parked.delivery
+            dispatcher.send(
+                event,
+                uuid=f"{delivery.id}@{self._consumer.app.main}",
+                name=delivery.name,
+                args=str(delivery.headers.get("argsrepr", "")),
+                root_id=delivery.headers.get("root_id"),
+                retries=delivery.failures,
+                received=parked.post.came_at,
+                **fields,
+            )
 
 
 def _delivery(message: Any) -> Delivery:

@@ -11,7 +11,7 @@ import amqp
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from shared_events import dead_letters
+from shared_events import bundles, dead_letters
 from shared_events.contract import CONTRACTS, Unreadable
 from shared_events.dead_letters import FORGED
 from shared_events.delivery import Delivery, open_envelope, plain_headers, raw, refuse_forged, wrong_with
@@ -73,7 +73,7 @@ class Collector:
 
     def _store(self, channel: Any) -> None:
         with self._engine.begin() as connection:
-            letters = [_letter(message, self._service) for message in self._got]
+            letters = [letter for message in self._got for letter in _letters(message, self._service)]
             dead_letters.bury(connection, self._service, letters)
         for message in self._got:
             channel.basic_ack(message.delivery_tag)
@@ -85,18 +85,18 @@ class Collector:
             dead_letters.close_handled(connection)
 
 
-def _letter(message: Any, service: str) -> tuple[Delivery, str, str]:
-    """Return (delivery, cause, reason); the cause is `forged` unless it can be shown to be genuine.
+def _letters(message: Any, service: str) -> list[tuple[Delivery, str, str]]:
+    """Return (delivery, cause, reason) of each message in it; the cause is `forged` unless it is shown to be genuine.
 
     Only our own `x-dead-…` headers are believed: the broker's dead-lettering keeps what any sender wrote.
     """
     headers = plain_headers(message.headers)
     user_id = str(message.properties.get("user_id") or "")
     if user_id == service and "x-dead-cause" in headers:
-        return _our_letter(_delivery(message, headers), service)
+        return [_our_letter(each, service) for each in bundles.split(_delivery(message, headers))]
     headers = {name: value for name, value in headers.items() if not name.startswith("x-dead-")}
     headers["x-dead-user"] = user_id
-    return _broker_s_letter(_delivery(message, headers), service)
+    return [_broker_s_letter(each, service) for each in bundles.split(_delivery(message, headers))]
 
 
 def _delivery(message: Any, headers: dict[str, Any]) -> Delivery:

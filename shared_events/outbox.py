@@ -13,7 +13,8 @@ from shared_events.writes import Writes, as_rows, over_rows
 MESSAGES = "messages"
 """The topic exchange that carries commands, replies and facts between services."""
 
-_BODY = (b"[[", b'],{},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]')
+BODY_HEAD, BODY_TAIL = b"[[", b'],{},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
+"""What stands around the envelope in the body of a Celery task message (protocol 2)."""
 
 _ROWS = (
     "id uuid, type text, subject text, correlation_id uuid, causation_id uuid, exchange text, routing_key text,"
@@ -47,7 +48,7 @@ class Outgoing:
 
 def celery_body(envelope: Envelope) -> bytes:
     """Return the body of a Celery task message (protocol 2) whose one argument is the envelope."""
-    return _BODY[0] + encode(envelope) + _BODY[1]
+    return BODY_HEAD + encode(envelope) + BODY_TAIL
 
 
 def route(message: Message) -> tuple[str, str]:

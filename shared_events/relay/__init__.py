@@ -10,12 +10,13 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Engine
 
-from shared_events import database, dead_letters, linger, metrics
+from shared_events import bundles, database, dead_letters, linger, metrics
 from shared_events.contract import CONTRACTS, Fact
 from shared_events.publisher import NotPublished, Outcome, Parcel, Publisher
 from shared_events.vitals import VITALS
@@ -106,12 +107,19 @@ class Relay:
         if not rows:
             return 0
         try:
-            outcome = self._publisher.publish([_parcel(row) for row in rows])
+            self._publish(_bundled(rows))
         except NotPublished:
             self._give_back(rows)
             raise
-        self._settle(rows, outcome)
         return len(rows)
+
+    def _publish(self, tied: Sequence[list[Any]]) -> None:
+        """Publish and settle; what is refused as a bundle is tried message by message."""
+        outcome = self._publisher.publish([_parcel(rows) for rows in tied])
+        refused = [rows for rows in tied if len(rows) > 1 and str(rows[0].id) in outcome.refused]
+        self._settle([rows for rows in tied if rows not in refused], outcome)
+        if refused:
+            self._publish([[row] for rows in refused for row in rows])
 
     def _lease(self) -> Sequence[Any]:
         """Delete what the last turn published and lease the next rows, in one statement."""
@@ -125,20 +133,22 @@ class Relay:
             self._kept.query(_DELETE, {"ids": self._settled})
         self._kept.close()
 
-    def _settle(self, rows: Sequence[Any], outcome: Outcome) -> None:
+    def _settle(self, tied: Sequence[list[Any]], outcome: Outcome) -> None:
         """Note what is done with. What nobody can receive becomes a dead letter."""
-        buried = {}
-        for row in rows:
-            key = str(row.id)
+        confirmed: list[UUID] = []
+        why: dict[UUID, tuple[str, str]] = {}
+        for rows in tied:
+            key, ids = str(rows[0].id), [row.id for row in rows]
             if key in outcome.confirmed:
-                self._settled.append(row.id)
+                confirmed += ids
             elif key in outcome.returned:
-                buried[row.id] = ("unroutable", f"no queue is bound to {row.type}")
+                why |= dict.fromkeys(ids, ("unroutable", f"no queue is bound to {rows[0].type}"))
             elif key in outcome.refused:
-                buried[row.id] = ("cannot-be-published", outcome.refused[key])
-        metrics.PUBLISHED.labels("confirmed").inc(len(outcome.confirmed))
-        if buried:
-            self._bury([row for row in rows if row.id in buried], buried)
+                why |= dict.fromkeys(ids, ("cannot-be-published", outcome.refused[key]))
+        self._settled += confirmed
+        metrics.PUBLISHED.labels("confirmed").inc(len(confirmed))
+        if why:
+            self._bury([row for rows in tied for row in rows if row.id in why], why)
 
     def _bury(self, rows: Sequence[Any], why: dict[UUID, tuple[str, str]]) -> None:
         with self._engine.begin() as connection:
@@ -200,13 +210,32 @@ def _headers(row: Any) -> dict[str, Any]:
     }
 
 
-def _parcel(row: Any) -> Parcel:
-    """Return the row as a message. A fact is for whoever wants it, and so may reach nobody."""
+def _bundled(rows: Sequence[Any]) -> list[list[Any]]:
+    """Put the rows together that may travel together: of one type, and no facts; a replay goes by itself."""
+    kinds: dict[tuple[str, str], list[Any]] = {}
+    alone = []
+    for row in rows:
+        if row.headers is None and not _is_fact(row.type) and bundles.may_share(row.body):
+            kinds.setdefault((row.exchange, row.routing_key), []).append(row)
+        else:
+            alone.append([row])
+    for alike in kinds.values():
+        remaining = iter(alike)
+        alone += [list(islice(remaining, count)) for count in bundles.sized([row.body for row in alike])]
+    return alone
+
+
+def _parcel(rows: Sequence[Any]) -> Parcel:
+    """Return one or many rows as a message. A fact is for whoever wants it, and so may reach nobody."""
+    first, headers = rows[0], _headers(rows[0])
+    if len(rows) > 1:
+        headers |= {
+            bundles.COUNT: len(rows),
+            "argsrepr": f"{len(rows)} messages",
+            "root_id": None,
+            "parent_id": None,
+        }
+    body = bundles.join([row.body for row in rows]) if len(rows) > 1 else bytes(first.body)
     return Parcel(
-        str(row.id),
-        row.exchange,
-        row.routing_key,
-        bytes(row.body),
-        _headers(row),
-        mandatory=not _is_fact(row.type),
+        str(first.id), first.exchange, first.routing_key, body, headers, mandatory=not _is_fact(first.type)
     )

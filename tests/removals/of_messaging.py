@@ -68,8 +68,8 @@ OF_MESSAGING = (
         (
             Edit(
                 "shared_events/batches.py",
-                "        delivery = _delivery(message)\n",
-                "        delivery = _delivery(message)\n        message.ack()\n",
+                "        deliveries = bundles.split(_delivery(message))\n",
+                "        deliveries = bundles.split(_delivery(message))\n        message.ack()\n",
             ),
         ),
         f"{_MESSAGING}/test_crashes.py::test_a_message_that_kills_its_process_once_takes_effect_once",
@@ -126,7 +126,7 @@ OF_MESSAGING = (
         "published without `mandatory`",
         (
             Edit("shared_events/publisher.py", "mandatory: bool = True", "mandatory: bool = False"),
-            Edit("shared_events/relay/__init__.py", "mandatory=not _is_fact(row.type)", "mandatory=False"),
+            Edit("shared_events/relay/__init__.py", "mandatory=not _is_fact(first.type)", "mandatory=False"),
         ),
         f"{_MESSAGING}/test_relay.py::"
         "test_a_reply_that_nobody_can_receive_is_buried_and_its_replay_leaves_again",

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from celery import bootsteps
 
-from shared_events import batches
+from shared_events import batches, bundles
 from shared_events.batches import Batches
 from shared_events.delivery import Delivery
+from shared_events.outbox import BODY_HEAD, BODY_TAIL
 from shared_events.runtime import Ending, Verdict
 
 DELIVERIES = 120
@@ -33,21 +34,21 @@ class Broker:
     """One channel: what is delivered and not acknowledged, and what came back."""
 
     unacknowledged: dict[int, "Message"] = field(default_factory=dict)
-    returned: list[str] = field(default_factory=list)
+    returned: list[tuple[str, ...]] = field(default_factory=list)
     finished: set[str] = field(default_factory=set)
     tag: int = 0
 
 
 class Message:
-    """A delivery as kombu hands it over."""
+    """A bundle of messages as kombu hands it over, or (of one) a message by itself."""
 
     content_type = content_encoding = "utf-8"
-    body = b"{}"
 
-    def __init__(self, broker: Broker, name: str, returns: int) -> None:
+    def __init__(self, broker: Broker, names: tuple[str, ...], returns: int) -> None:
         broker.tag += 1
-        self.broker, self.name, self.delivery_tag = broker, name, broker.tag
-        self.headers = {"id": name, "task": "t", "x-delivery-count": returns}
+        self.broker, self.names, self.delivery_tag = broker, names, broker.tag
+        self.headers = {"id": names[0], "task": "t", "x-delivery-count": returns, bundles.COUNT: len(names)}
+        self.body = bundles.join([BODY_HEAD + b'{"id":"%s"}' % each.encode() + BODY_TAIL for each in names])
         self.delivery_info: dict[str, Any] = {}
         self.properties: dict[str, Any] = {}
         broker.unacknowledged[self.delivery_tag] = self
@@ -58,13 +59,14 @@ class Message:
         for tag in (
             [each for each in waiting if each <= self.delivery_tag] if multiple else [self.delivery_tag]
         ):
-            assert waiting.pop(tag).name in self.broker.finished, "an unfinished delivery was acknowledged"
+            finished = self.broker.finished.issuperset(waiting.pop(tag).names)
+            assert finished, "an unfinished delivery was acknowledged"
 
     def reject_log_error(self, _log: Any, _errors: Any, requeue: bool) -> None:
         """Give it back, or have it dead-lettered."""
         del self.broker.unacknowledged[self.delivery_tag]
         if requeue:
-            self.broker.returned.append(self.name)
+            self.broker.returned.append(self.names)
 
 
 class Worker:
@@ -81,17 +83,22 @@ class Worker:
             pool=pool,
             connection_errors=(),
             event_dispatcher=None,
-            timer=SimpleNamespace(call_after=lambda _delay, call: self.due.append(call)),
+            timer=SimpleNamespace(call_after=self._call_later),
             app=SimpleNamespace(main="x"),
         )
         self.batches = Batches(consumer, lambda: None, draw.choice([1, 4, 16]), (1, 2))
 
+    def _call_later(self, delay: float, call: Callable[..., None], arguments: tuple[Any, ...] = ()) -> Any:
+        if delay < batches.SLOW_AFTER_S:
+            self.due.append(lambda: call(*arguments))
+        return SimpleNamespace(cancel=lambda: None)
+
     def _take_job(self, _run: Any, arguments: Any, callback: Any, error_callback: Any, **_: Any) -> None:
         self.jobs.append((arguments[0], callback, error_callback))
 
-    def deliver(self, name: str, returns: int) -> None:
+    def deliver(self, names: tuple[str, ...], returns: int) -> None:
         """Let a message arrive."""
-        self.batches.take(Message(self.broker, name, returns))
+        self.batches.take(Message(self.broker, names, returns))
 
     def end_a_job(self) -> None:
         """Let any running batch end, one of ten by the death of its process."""
@@ -115,8 +122,10 @@ def test_only_what_is_finished_is_acknowledged_and_all_of_it(
 
     while arrived < DELIVERIES or worker.jobs or worker.due or worker.broker.returned:
         if arrived < DELIVERIES and draw.random() < 0.5:
-            worker.deliver(f"m{arrived}", draw.choice([0, 0, 0, OFTEN_RETURNED]))
-            arrived += 1
+            count = draw.choice([1, 1, 2, 7])
+            names = tuple(f"m{number}" for number in range(arrived, min(DELIVERIES, arrived + count)))
+            worker.deliver(names, draw.choice([0, 0, 0, OFTEN_RETURNED]))
+            arrived += len(names)
         elif worker.broker.returned and draw.random() < 0.5:
             worker.deliver(worker.broker.returned.pop(0), 1)
         elif worker.due and draw.random() < 0.7:
