@@ -1,15 +1,16 @@
 """The provider that the local stack uses: the simulator, spoken to over HTTP."""
 
-import logging
+import http.client
 import os
+import select
+import socket
+import threading
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import urlencode
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
-import urllib3
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from payments_svc.provider import (
     Approved,
@@ -21,28 +22,29 @@ from payments_svc.provider import (
 )
 from shared_events import environment
 
-# The outcome says what a line for each lost connection would.
-logging.getLogger("urllib3").setLevel(logging.ERROR)
-
-_NEVER_SENT = (NewConnectionError, ConnectTimeoutError)
-_KEPT_CONNECTIONS = 32
-
 Headers = dict[str, str] | None
-Response = urllib3.BaseHTTPResponse
+
+
+class Response(NamedTuple):
+    """What the simulator answered."""
+
+    status: int
+    content: bytes
 
 
 class SimulatorProvider:
     """Speaks to `provider-simulator` at `url` (default: the environment's ORDERFLOW_PROVIDER_URL).
 
-    Connections are kept and reused. A process that was forked opens its own: a socket shared by two
-    processes would mix up their answers.
+    Each thread keeps a connection of its own, from the standard library: a pool's client costs more CPU. A process
+    that was forked opens others: a socket shared by two processes would mix up their answers.
     """
 
     def __init__(self, url: str | None = None, timeout_s: float = 2.5) -> None:
-        self._url = (url or environment.url("ORDERFLOW_PROVIDER_URL", "http", "https")).rstrip("/")
+        parts = urlsplit(url or environment.url("ORDERFLOW_PROVIDER_URL", "http", "https"))
+        self._kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._host, self._path = parts.netloc, parts.path.rstrip("/")
         self._timeout_s = timeout_s
-        self._connections: urllib3.PoolManager | None = None
-        self._owner = 0
+        self._mine = threading.local()
 
     def authorize(self, key: str, amount: int, currency: str, method: str, order_id: str) -> Outcome:
         """Hold the money."""
@@ -74,7 +76,7 @@ class SimulatorProvider:
         if order_id is not None:
             params["order_id"] = order_id
         response = self._send("GET", f"/records?{urlencode(params)}")
-        items: list[dict[str, Any]] = msgspec.json.decode(response.data)["items"]
+        items: list[dict[str, Any]] = msgspec.json.decode(response.content)["items"]
         return [_record(item) for item in items]
 
     def _post(self, path: str, key: str, body: dict[str, Any]) -> Outcome:
@@ -83,31 +85,44 @@ class SimulatorProvider:
 
     def _send(self, method: str, path: str, body: bytes | None = None, headers: Headers = None) -> Response:
         """Send one request; sort what goes wrong into "never happened" and "may have happened"."""
+        connection = self._own_connection()
         try:
-            response = self._own_connections().request(
-                method, self._url + path, body=body, headers=headers, redirect=False, retries=False
-            )
-        except _NEVER_SENT as error:
+            if connection.sock is None or _is_stale(connection.sock):
+                connection.close()
+                connection.connect()
+        except OSError as error:
             raise ProviderUnavailable(f"the provider cannot be reached: {error}") from error
-        except HTTPError as error:
+        try:
+            connection.request(method, self._path + path, body, headers or {})
+            answer = connection.getresponse()
+            response = Response(answer.status, answer.read())
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
             raise ProviderTimeout(f"the provider's answer did not come: {error!r}") from error
         if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise ProviderUnavailable(f"the provider answered {response.status}")
         return response
 
-    def _own_connections(self) -> urllib3.PoolManager:
-        if self._connections is None or self._owner != os.getpid():
-            self._connections = urllib3.PoolManager(
-                maxsize=_KEPT_CONNECTIONS, timeout=urllib3.Timeout(total=self._timeout_s)
-            )
-            self._owner = os.getpid()
-        return self._connections
+    def _own_connection(self) -> http.client.HTTPConnection:
+        """Return this thread's connection."""
+        owner, connection = getattr(self._mine, "connection", (0, None))
+        if connection is None or owner != os.getpid():
+            connection = self._kind(self._host, timeout=self._timeout_s)
+            self._mine.connection = os.getpid(), connection
+        return connection
+
+
+def _is_stale(sock: socket.socket) -> bool:
+    """Whether the other side hung up: nothing else makes an idle connection readable."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _outcome(response: Response) -> Outcome:
     """Read an answer; what is not one of the two known shapes leaves the call in doubt."""
     try:
-        answer: dict[str, str] = msgspec.json.decode(response.data)
+        answer: dict[str, str] = msgspec.json.decode(response.content)
         if answer["outcome"] == "approved":
             return Approved(answer["reference"])
         return Refused(answer["code"], answer["detail"])
