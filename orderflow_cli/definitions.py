@@ -17,7 +17,6 @@ def handler_tables() -> dict[WorkQueue, Handlers]:
     import customers_svc.handlers
     import inventory_svc.handlers
     import orders_svc.handlers
-    import payments_svc.calls
     import payments_svc.handlers
     from orders_svc.saga import Deadlines
 
@@ -26,7 +25,7 @@ def handler_tables() -> dict[WorkQueue, Handlers]:
         work_queue("inventory"): inventory_svc.handlers.handlers,
         work_queue("customers"): customers_svc.handlers.handlers,
         work_queue("payments"): payments_svc.handlers.handlers,
-        PAYMENT_CALLS: payments_svc.calls.calls,
+        PAYMENT_CALLS: payments_svc.handlers.calls,
     }
 
 

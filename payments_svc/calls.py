@@ -1,7 +1,7 @@
-"""How wanted calls are made: lease them in one transaction, call with none open, take the results in another.
+"""How calls are made: leased in one transaction, by a message's handler; made with none open; taken in another.
 
-A process may die between any two lines here. Then the leases lapse, and whoever comes next asks the
-provider under the same key. That the provider does not know the key proves nothing, since the lost request
+A process may die between any two lines here. Then the message comes again, the leases lapse, and whoever comes next
+asks the provider under the same key. That the provider does not know the key proves nothing, since the lost request
 may still be on its way: so the call is repeated under its key, and that outcome is taken.
 
 What waits together is leased together and called side by side; results are taken as they come back. A call that
@@ -19,18 +19,14 @@ from sqlalchemy import Engine
 
 from payments_svc.breaker import Breaker, Open
 from payments_svc.domain import Call, CallWanted, Silence
-from payments_svc.handlers import outputs
+from payments_svc.handlers import LEASE_S, calls, outputs
 from payments_svc.provider import Outcome, Provider, ProviderTimeout, ProviderUnavailable
 from payments_svc.tables import PaymentsWork
 from shared_events import inbox, logs
-from shared_events.contracts.payments import CallDue
-from shared_events.effect import Attempt
-from shared_events.handlers import Handlers, Output
+from shared_events.effect import Attempt, emit, handle
 
 log = logging.getLogger(__name__)
 
-LEASE_S = 12.0
-"""Longer than a question and a call may take together; after that an executor counts as dead."""
 AT_ONCE = 32
 """How many calls one process makes side by side, and so the most that it leases together."""
 GATHER_S = 0.25
@@ -41,24 +37,6 @@ SLOW_AT_MOST = 128
 """So many calls are left to their threads; beyond that a batch waits for its own, and its time limits hold again."""
 TRIAL_S = 1.0
 """How long calls wait while one of them tries whether the provider is well again."""
-
-calls = Handlers("payments")
-
-
-@calls.on(CallDue)
-def call_due(due: CallDue, work: PaymentsWork) -> list[Output]:
-    """Lease the call to this process (`work.call`); if another has it, come back when its lease ends."""
-    payment = work.payments.get(due.order_id)
-    intent = payment.intent(due.intent_id) if payment else None
-    if payment is None or intent is None:
-        raise LookupError(f"there is no intent {due.intent_id}")
-    work.call, said = payment.claim(intent, work.now, LEASE_S)
-    return outputs(said)
-
-
-def postpone(due: CallDue, after_s: float) -> list[Output]:
-    """Leave the intent as it is and come back later."""
-    return outputs([CallWanted(due.intent_id, due.order_id, after_s)])
 
 
 class Leased(NamedTuple):
@@ -76,7 +54,7 @@ class Answered(NamedTuple):
 
 
 class Calls:
-    """The effect of `payments.call_due` messages."""
+    """The effect of the messages in the table `calls`."""
 
     def __init__(self, engine: Engine, provider: Provider, breaker: Breaker) -> None:
         self.engine = engine
@@ -100,20 +78,24 @@ class Calls:
             time.sleep(0.02)  # a future is done before its result is taken
 
     def _lease(self, attempts: Sequence[Attempt]) -> list[Leased]:
-        """Transaction 1. A message that leads to no call ends here, so it is noted in the inbox here."""
+        """Transaction 1. A message that leads to no call ends here, so it is noted in the inbox here.
+
+        While the breaker is closed all calls are made, while it is open none, and between the two one, to try it.
+        """
         leased: list[Leased] = []
         ended: list[Attempt] = []
-        gate = _Gate(self._breaker)
+        wait_s, is_closed = self._breaker.open_for_s, self._breaker.looks_closed
         with self.engine.begin() as connection:
             work = PaymentsWork(connection)
-            work.lock([_due(attempt) for attempt in attempts])
+            work.wait_s = wait_s
+            work.lock([each.received.message for each in attempts])
             for attempt in attempts:
-                call, said = _lease_one(_due(attempt), work, gate)
-                _emit(work, said, attempt)
+                call = _lease_one(attempt, work)
                 if call is None:
                     ended.append(attempt)
                 else:
                     leased.append(Leased(attempt, call))
+                    work.wait_s = 0.0 if is_closed else TRIAL_S
             _claim(work, ended)
             work.complete()
         return leased
@@ -153,8 +135,9 @@ class Calls:
         try:
             with self.engine.begin() as connection:
                 work = PaymentsWork(connection)
-                for attempt, _ in slow.values():
-                    _emit(work, postpone(_due(attempt), LEASE_S), attempt)
+                for attempt, call in slow.values():
+                    again = CallWanted(call.intent_id, call.order_id, LEASE_S)
+                    emit(outputs([again]), attempt.received.envelope, work)
                 _claim(work, [attempt for attempt, _ in slow.values()])
                 work.complete()
         finally:  # after it: what a result leads to replaces the message left behind, not the other way round
@@ -197,37 +180,22 @@ class Calls:
         """
         with self.engine.begin() as connection:
             work = PaymentsWork(connection)
-            work.lock([_due(each.leased.attempt) for each in answered])
+            work.lock_orders(each.leased.call.order_id for each in answered)
             _claim(work, [each.leased.attempt for each in answered])
             for (attempt, call), result in answered:
                 payment = work.payments[call.order_id]
                 intent = payment.intent(call.intent_id)
                 if intent is not None:
-                    _emit(work, outputs(payment.take(intent, call.lease, result)), attempt)
+                    said = outputs(payment.take(intent, call.lease, result))
+                    emit(said, attempt.received.envelope, work)
             work.complete()
 
 
-class _Gate:
-    """Lets all calls of a batch pass while the breaker is closed, none while it is open, one to try it."""
-
-    def __init__(self, breaker: Breaker) -> None:
-        self.wait_s = breaker.open_for_s
-        self._is_closed = breaker.looks_closed
-
-    def passed(self) -> None:
-        """Note that a call is made: if it is to try the breaker, the others wait for its outcome."""
-        if not self._is_closed:
-            self.wait_s = TRIAL_S
-
-
-def _lease_one(due: CallDue, work: PaymentsWork, gate: _Gate) -> tuple[Call | None, list[Output]]:
-    if gate.wait_s:
-        return None, postpone(due, gate.wait_s)
-    said = call_due(due, work)
-    call, work.call = work.call, None
-    if call is not None:
-        gate.passed()
-    return call, said
+def _lease_one(attempt: Attempt, work: PaymentsWork) -> Call | None:
+    """Run the message's handler; return the call that it leased, if it did."""
+    work.call = None
+    handle(attempt.received, calls, work)
+    return work.call
 
 
 def _next_of(running: "Collection[Future[Answered]]", until: float) -> "set[Future[Answered]]":
@@ -239,23 +207,6 @@ def _next_of(running: "Collection[Future[Answered]]", until: float) -> "set[Futu
 def _claim(work: PaymentsWork, attempts: Sequence[Attempt]) -> None:
     if attempts:
         inbox.claim(work.connection, [(each.received.envelope, each.number) for each in attempts])
-
-
-def _due(attempt: Attempt) -> CallDue:
-    message = attempt.received.message
-    if not isinstance(message, CallDue):
-        raise TypeError(f"the executor makes calls, it does not take {type(message).__name__}")
-    return message
-
-
-def _emit(work: PaymentsWork, said: Sequence[Output], attempt: Attempt) -> None:
-    envelope = attempt.received.envelope
-    work.emit(
-        said,
-        correlation_id=envelope.correlation_id,
-        causation_id=envelope.id,
-        traceparent=envelope.traceparent,
-    )
 
 
 def _outcome(provider: Provider, call: Call) -> Outcome:

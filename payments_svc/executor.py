@@ -1,13 +1,14 @@
-"""`celery -A payments_svc.executor worker`: calls the provider.
+"""`celery -A payments_svc.executor worker`: takes what needs a call to the provider, and makes the call.
 
-A worker of its own, with its own concurrency and queue: however slow the provider is, commands are taken.
+A worker of its own, with its own concurrency and queue: however slow the provider is, voids are taken.
 """
 
 from celery import Celery
 from celery.signals import worker_process_shutdown
 
 from payments_svc.breaker import Breaker
-from payments_svc.calls import AT_ONCE, Calls, calls
+from payments_svc.calls import AT_ONCE, Calls
+from payments_svc.handlers import calls
 from payments_svc.settings import payment_provider
 from shared_events import database, environment, logs
 from shared_events.consumer import worker_app

@@ -1,10 +1,11 @@
-"""Payments' part in the saga: message -> messages, one function each.
+"""Payments' part in the saga: message -> messages, one function each, in two tables, one for each queue.
 
-No handler calls the provider. A `CallDue` leaves with the transaction that wanted the call; the executor
-makes it.
+What `calls` wants of the provider is leased in the same transaction, and called after it by the executor that
+took the message. The worker's `handlers` never wait for the provider: what they want is a `CallDue` to the executor.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from payments_svc.domain import CallWanted, Payment, Said, tombstone
 from payments_svc.tables import PaymentsWork
@@ -18,9 +19,15 @@ from shared_events.contracts.payments import (
 from shared_events.handlers import Cancel, Handlers, Later, Output
 
 handlers = Handlers("payments")
+"""The worker's."""
+calls = Handlers("payments")
+"""The executor's."""
+
+LEASE_S = 12.0
+"""Longer than a question and a call may take together; after that an executor counts as dead."""
 
 
-@handlers.on(AuthorizePayment)
+@calls.on(AuthorizePayment)
 def authorize_payment(command: AuthorizePayment, work: PaymentsWork) -> list[Output]:
     """Hold the amount; a repeat gets the answer that the first got, or will get."""
     payment = work.payments.get(command.order_id)
@@ -32,16 +39,22 @@ def authorize_payment(command: AuthorizePayment, work: PaymentsWork) -> list[Out
             method=command.payment_method,
         )
         work.add(payment)
-    return outputs(payment.authorize())
+    return at_once(payment.authorize(), work)
 
 
-@handlers.on(CapturePayment)
+@calls.on(CapturePayment)
 def capture_payment(command: CapturePayment, work: PaymentsWork) -> list[Output]:
     """Take the held amount."""
     payment = work.payments.get(command.order_id)
     if payment is None:
         return [CaptureRefused(order_id=command.order_id, code="not_authorized", detail="Nothing is held.")]
-    return outputs(payment.capture())
+    return at_once(payment.capture(), work)
+
+
+@calls.on(CallDue)
+def call_due(due: CallDue, work: PaymentsWork) -> list[Output]:
+    """Make a call that could not be made when it was wanted."""
+    return at_once([CallWanted(due.intent_id, due.order_id)], work)
 
 
 @handlers.on(VoidPayment)
@@ -51,6 +64,29 @@ def void_payment(command: VoidPayment, work: PaymentsWork) -> list[Output]:
     if payment is None:
         payment = work.add(tombstone(command.order_id, command.reason))
     return outputs(payment.void(command.reason))
+
+
+def at_once(said: Iterable[Said], work: PaymentsWork) -> list[Output]:
+    """Lease the call that is wanted now; turn what cannot be leased, or is wanted later, into timers."""
+    rest: list[Said] = []
+    for each in said:
+        if isinstance(each, CallWanted) and not each.after_s:
+            rest += _lease(each, work)
+        else:
+            rest.append(each)
+    return outputs(rest)
+
+
+def _lease(wanted: CallWanted, work: PaymentsWork) -> list[Said]:
+    """Lease the call to this process (`work.call`); if it must wait, or another has it, come back later."""
+    if work.wait_s:
+        return [replace(wanted, after_s=work.wait_s)]
+    payment = work.payments.get(wanted.order_id)
+    intent = payment.intent(wanted.intent_id) if payment else None
+    if payment is None or intent is None:
+        raise LookupError(f"there is no intent {wanted.intent_id}")
+    work.call, said = payment.claim(intent, work.now, LEASE_S)
+    return said
 
 
 def outputs(said: Iterable[Said]) -> list[Output]:

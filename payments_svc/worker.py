@@ -1,4 +1,4 @@
-"""`celery -A payments_svc.worker worker`: takes commands; it never calls the provider."""
+"""`celery -A payments_svc.worker worker`: takes voids, at once: it never calls the provider."""
 
 from payments_svc.handlers import handlers
 from payments_svc.tables import PaymentsWork

@@ -1,15 +1,15 @@
 """What handling messages means: their effect, in one transaction for a whole batch."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 
 from shared_events import inbox, logs, metrics
-from shared_events.contract import JOURNEY, Received, UnknownContract
-from shared_events.handlers import Handlers
+from shared_events.contract import JOURNEY, Envelope, Received, UnknownContract
+from shared_events.handlers import Handlers, Output
 from shared_events.work import UnitOfWork
 
 log = logging.getLogger(__name__)
@@ -53,27 +53,34 @@ class Transaction:
             work = self.work(connection)
             work.lock([received.message for received in fresh])
             for received in fresh:
-                self._run(received, work)
+                handle(received, self.handlers, work)
             work.complete()
             return (*work.observations, *absorbed)
 
-    def _run(self, received: Received, work: UnitOfWork) -> None:
-        envelope = received.envelope
-        handler = self.handlers.get(envelope.type)
-        if handler is None:
-            raise UnknownContract(f"{self.handlers.service} has no handler for {envelope.type}")
-        about = {
-            "type": envelope.type,
-            "message_id": envelope.id,
-            "correlation_id": envelope.correlation_id,
-            JOURNEY: getattr(received.message, JOURNEY, None),
-        }
-        with logs.context(**about):
-            said = handler(received.message, work)
-            log.info("handled")
-        work.emit(
-            said,
-            correlation_id=envelope.correlation_id,
-            causation_id=envelope.id,
-            traceparent=envelope.traceparent,
-        )
+
+def handle(received: Received, handlers: Handlers, work: UnitOfWork) -> None:
+    """Run the message's handler; what it says leaves with the transaction. Raises UnknownContract."""
+    envelope = received.envelope
+    handler = handlers.get(envelope.type)
+    if handler is None:
+        raise UnknownContract(f"{handlers.service} has no handler for {envelope.type}")
+    about = {
+        "type": envelope.type,
+        "message_id": envelope.id,
+        "correlation_id": envelope.correlation_id,
+        JOURNEY: getattr(received.message, JOURNEY, None),
+    }
+    with logs.context(**about):
+        said = handler(received.message, work)
+        log.info("handled")
+    emit(said, envelope, work)
+
+
+def emit(said: Iterable[Output], cause: Envelope, work: UnitOfWork) -> None:
+    """Let these leave with the transaction, as part of their cause's journey."""
+    work.emit(
+        said,
+        correlation_id=cause.correlation_id,
+        causation_id=cause.id,
+        traceparent=cause.traceparent,
+    )

@@ -51,7 +51,7 @@ def work_queue(service: str) -> WorkQueue:
     return WorkQueue(service, service, "work")
 
 
-PAYMENT_CALLS = WorkQueue("payments", "payments.calls", "payments.call_due")
+PAYMENT_CALLS = WorkQueue("payments", "payments.calls", "calls")
 """The payments executor's queue: a bulkhead, so that a slow provider slows nothing else."""
 
 

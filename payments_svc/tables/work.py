@@ -32,7 +32,8 @@ class PaymentsWork(UnitOfWork):
         super().__init__(connection)
         self.payments: dict[UUID, Payment] = {}
         self.now = datetime.min.replace(tzinfo=UTC)
-        self.call: Call | None = None
+        self.call: Call | None = None  # the one that was leased last
+        self.wait_s = 0.0  # no call may be leased for so long
         self._saved: dict[tuple[str, UUID], Values] = {}
 
     def lock(self, messages: Sequence[Message]) -> None:
@@ -41,7 +42,8 @@ class PaymentsWork(UnitOfWork):
         beginning = {each.order_id for each in messages if isinstance(each, AuthorizePayment | VoidPayment)}
         if beginning:
             keys = sorted(int.from_bytes(each.bytes[8:], signed=True) for each in beginning)
-            run(self.connection, _LOCK_ORDERS, {"keys": keys})
+            for row in run(self.connection, _LOCK_ORDERS, {"keys": keys}):
+                self.now = row.now  # a first row's lease begins now, too
         self.lock_orders(getattr(each, "order_id") for each in messages)  # noqa: B009  all of ours have one
 
     def lock_orders(self, order_ids: Iterable[UUID]) -> None:
@@ -111,7 +113,9 @@ def _own(table: Table) -> list[Column[Any]]:
     return [column for column in table.c if column.name not in _OWNED_BY_THE_DATABASE]
 
 
-_LOCK_ORDERS = "SELECT pg_advisory_xact_lock(key) FROM unnest(%(keys)s::bigint[]) AS key"
+_LOCK_ORDERS = """
+    SELECT pg_advisory_xact_lock(key), now() AS now FROM unnest(%(keys)s::bigint[]) AS key
+"""
 _LOCK_PAYMENTS = """
     SELECT *, now() AS now FROM payments WHERE order_id = ANY(%(ids)s::uuid[]) ORDER BY order_id FOR UPDATE
 """

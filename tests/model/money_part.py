@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
-from one_step import DUE, ORDER, PAYMENT, Alarm, Held, Post, Stage, Step, Turn, made_plain, moments
+from one_step import DUE, LATE, MUCH_LATER, ORDER, PAYMENT, Alarm, Held, Post, Stage, Step, Turn, made_plain
 from orders_part import TOTAL
 
 from payments_svc.domain import Call, Intent, Payment, Silence
@@ -19,6 +19,8 @@ from payments_svc.provider import Approved, Outcome, Refused
 from shared_events.contract import Message
 from shared_events.contracts.payments import CallDue
 
+_MOMENTS = ((DUE, 0.0, ""), (MUCH_LATER, 0.0, LATE), (DUE, 1.0, ", and no call may be made"))
+"""When a message is handled, how long the breaker lets calls wait then, and both in words."""
 LATEST, EARLIER = UUID(int=4), UUID(int=5)
 """The lease that an intent has now, and any that it had before."""
 
@@ -75,9 +77,10 @@ class Money:
 class Book:
     """What the handlers of Payments see."""
 
-    def __init__(self, payment: Payment | None, now: datetime) -> None:
+    def __init__(self, payment: Payment | None, now: datetime, wait_s: float) -> None:
         self.payments = {ORDER: payment} if payment else {}
         self.now = now
+        self.wait_s = wait_s
         self.call: Call | None = None
 
     def add(self, payment: Payment) -> Payment:
@@ -99,12 +102,14 @@ class Payments:
         return Turn("there is no payment", Held(_key(Money()), Money()))
 
     def hear(self, held: Held, message: Message) -> Iterable[Turn]:
-        """Let the handler run; `CallDue` leases its call to an executor."""
-        for now, when in moments(message):
+        """Let the handler run; what an executor's wants is leased to it."""
+        for now, wait_s, when in _MOMENTS:
             if when and not self._faults:
                 continue
-            book = Book(_copy(held.data.payment), now)
+            book = Book(_copy(held.data.payment), now, wait_s)
             step = self._stage.deliver(Post(self.name, message), book, held.alarms, now)
+            if book.call and isinstance(message, CallDue):  # the broker has it until the result is taken
+                step = replace(step, alarms=step.alarms | {_alarm(message)})
             what = f"{type(message).__name__}{_of(message, held.data.payment)}{when}"
             turn = _turn(what, replace(held.data, payment=book.payments.get(ORDER)), step)
             yield replace(turn, comes_by_itself=not when)
@@ -219,17 +224,14 @@ def _make_plain(intent: Intent) -> None:
 
 
 def _that_matter(payment: Payment | None, alarms: frozenset[Alarm]) -> frozenset[Alarm]:
-    """Return the messages that will bring about the calls which are still open.
+    """Return the timers of calls which are still open: that of a call that was made does nothing."""
+    intents = payment.intents.values() if payment else ()
+    due = [_alarm(CallDue(intent_id=each.id, order_id=ORDER)) for each in intents if each.is_open]
+    return alarms.intersection(due)
 
-    The broker has a leased call's message until the result is taken, and gives it again. The message of a call
-    that was made may still come, but does nothing.
-    """
-    due = set()
-    for intent in payment.intents.values() if payment else ():
-        alarm = Alarm(f"call:{intent.id}", CallDue(intent_id=intent.id, order_id=ORDER))
-        if intent.is_open and (alarm in alarms or intent.lease_token):
-            due.add(alarm)
-    return frozenset(due)
+
+def _alarm(due: CallDue) -> Alarm:
+    return Alarm(f"call:{due.intent_id}", due)
 
 
 def _key(money: Money) -> Hashable:

@@ -17,7 +17,6 @@ import inventory_svc.handlers
 import orders_svc.handlers
 import payments_svc.handlers
 from orders_svc.saga import Deadlines
-from payments_svc.calls import calls
 from shared_events.contract import Message, Timer
 from shared_events.testing import InMemoryBus, OnItsWay, Unexpected, Waiting
 
@@ -110,7 +109,7 @@ class Stage:
             inventory_svc.handlers.handlers,
             customers_svc.handlers.handlers,
             payments_svc.handlers.handlers,
-            calls,
+            payments_svc.handlers.calls,
         )
 
     def deliver(self, post: Post, work: Any, alarms: Iterable[Alarm], now: datetime = DUE) -> Step:

@@ -1,5 +1,6 @@
 """Payments on a real database and a real provider, with its messages handed over by the test."""
 
+import os
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from sqlalchemy import Engine, delete, select, text, update
 from payments_svc.breaker import Breaker
 from payments_svc.calls import Calls
 from payments_svc.domain import Payment
-from payments_svc.handlers import handlers
+from payments_svc.handlers import calls, handlers
 from payments_svc.provider import Provider
 from payments_svc.simulator_provider import SimulatorProvider
 from payments_svc.tables import INTENTS, PaymentsWork
@@ -18,9 +19,17 @@ from shared_events.contract import Envelope, Message, read, seal
 from shared_events.contracts.payments import AuthorizePayment, CapturePayment, VoidPayment
 from shared_events.contracts.values import Money
 from shared_events.effect import Attempt, Transaction
-from shared_events.tables import OUTBOX
+from shared_events.tables import INBOX, OUTBOX
 
 _BODY = msgspec.json.Decoder(tuple[tuple[Envelope], dict[str, Any], Any])
+
+
+class DiesAfterTheCall(SimulatorProvider):
+    """Its process is gone before anybody hears the answer."""
+
+    def authorize(self, *arguments: Any) -> Any:
+        super().authorize(*arguments)
+        os._exit(9)
 
 
 @dataclass
@@ -31,9 +40,14 @@ class Payments:
     provider: Provider
 
     def receives(self, *messages: Message) -> None:
-        """Let the worker take these as one batch."""
-        sealed = [seal(each, correlation_id=getattr(each, "order_id")) for each in messages]  # noqa: B009
-        Transaction(self.engine, handlers, PaymentsWork)([Attempt(read(each), 1) for each in sealed])
+        """Let the worker and an executor take these, each theirs as one batch."""
+        for table, effect in (
+            (handlers, Transaction(self.engine, handlers, PaymentsWork)),
+            (calls, self.executor()),
+        ):
+            theirs = [each for each in delivered(*messages) if each.received.envelope.type in table]
+            if theirs:
+                effect(theirs)
 
     def due(self) -> list[Attempt]:
         """Take the waiting calls out of the outbox, whenever they are due."""
@@ -45,6 +59,15 @@ class Payments:
     def executor(self, provider: Provider | None = None, breaker: Breaker | None = None) -> Calls:
         """Return an executor; by default with the bench's provider and a breaker of its own."""
         return Calls(self.engine, provider or self.provider, breaker or Breaker(None))
+
+    def killed_while_calling(self, provider_url: str, attempts: list[Attempt]) -> None:
+        """Let an executor take these and die between its two transactions."""
+        self.engine.dispose()
+        child = os.fork()
+        if child == 0:
+            self.executor(DiesAfterTheCall(provider_url))(attempts)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 
     def calls(self, rounds: int = 10) -> None:
         """Make every call that is wanted, until none is."""
@@ -61,6 +84,12 @@ class Payments:
             query = select(OUTBOX.c.type).where(OUTBOX.c.subject == str(order_id)).order_by(OUTBOX.c.id)
             types = list(connection.execute(query).scalars())
         return [each.removeprefix("payments.") for each in types if each != "payments.call_due"]
+
+    def noted(self, attempt: Attempt) -> bool:
+        """Return whether a message is in the inbox: then it is not needed any more."""
+        with self.engine.connect() as connection:
+            query = select(INBOX.c.type).where(INBOX.c.message_id == attempt.received.envelope.id)
+            return connection.execute(query).first() is not None
 
     def pauses(self) -> list[float]:
         """Return in how many seconds each waiting call is due."""
@@ -83,6 +112,12 @@ class Payments:
         statement = update(INTENTS).where(INTENTS.c.order_id == order_id, INTENTS.c.status == "leased")
         with self.engine.begin() as connection:
             connection.execute(statement.values(leased_until=text("now() - interval '1 second'")))
+
+
+def delivered(*messages: Message) -> list[Attempt]:
+    """Return these as they are delivered for the first time; handed over again they come again."""
+    sealed = [seal(each, correlation_id=getattr(each, "order_id")) for each in messages]  # noqa: B009
+    return [Attempt(read(each), 1) for each in sealed]
 
 
 def authorize(order: UUID, method: str = "tok_visa", amount: int = 1250) -> AuthorizePayment:

@@ -51,10 +51,8 @@ class Counter:
             order_id=order, customer_id=customer, amount=Money(1250, "EUR"), payment_method=method
         )
         self._payments.receives(paid)
-        self._payments.calls()
         if captured:
             self._payments.receives(CapturePayment(order_id=order))
-            self._payments.calls()
         return str(self._payments.payment(order).id)
 
 

@@ -11,12 +11,13 @@ from uuid import UUID
 
 import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
-from payments_bench import authorize
+from payments_bench import authorize, delivered
 from uuid_utils.compat import uuid7
 
 from payments_svc import calls as payments_calls
 from payments_svc.breaker import Breaker
 from payments_svc.calls import AT_ONCE
+from payments_svc.handlers import LEASE_S
 from payments_svc.provider import ProviderTimeout
 from payments_svc.simulator_provider import SimulatorProvider
 
@@ -29,9 +30,8 @@ def breaker(request: pytest.FixtureRequest, servers: Any) -> Breaker:
 
 def test_an_open_breaker_spares_the_provider_and_lets_it_try_again(payments, breaker, order, provider):
     down = payments.executor(SimulatorProvider("http://127.0.0.1:1"), breaker)
-    payments.receives(authorize(order))
-    for _ in range(2):
-        down(payments.due())
+    down(delivered(authorize(order)))
+    down(payments.due())
     assert breaker.state == "open"
 
     payments.executor(provider, breaker)(payments.due())
@@ -56,9 +56,8 @@ def test_executors_share_the_breaker(servers):
 
 def test_without_redis_the_breaker_is_each_processs_own(payments, order):
     breaker = Breaker("redis://127.0.0.1:1/0", fail_max=1, reset_s=60)
-    payments.receives(authorize(order))
 
-    payments.executor(payments.provider, breaker)(payments.due())
+    payments.executor(payments.provider, breaker)(delivered(authorize(order)))
     assert payments.said(order) == ["payment_authorized"]
     with pytest.raises(ZeroDivisionError):
         breaker.call(lambda: 1 // 0)
@@ -87,26 +86,26 @@ def test_calls_that_never_return_hold_up_no_later_batch(payments, simulator):
     lost, later = [uuid7() for _ in range(AT_ONCE)], [uuid7(), uuid7()]
     hangs = NeverAnswers(simulator.url, lost)
     executor = payments.executor(hangs)
-    payments.receives(*map(authorize, lost))
 
     with pytest.raises(SoftTimeLimitExceeded), soft_limit(0.3):
-        executor(payments.due())
-    payments.receives(*map(authorize, later))
-    executor(payments.due())
+        executor(delivered(*map(authorize, lost)))
+    executor(delivered(*map(authorize, later)))
 
     assert [payments.said(order) for order in later] == [["payment_authorized"]] * 2
     hangs.release.set()
 
 
 def test_a_slow_call_is_left_to_its_thread_and_its_result_is_taken(payments, simulator):
-    """Its batch ends without it; what comes back when the lease ends finds it done."""
+    """Its batch ends without it, and so does its message; what comes when the lease ends finds it done."""
     slow, quick = uuid7(), uuid7()
     provider = SimulatorProvider(simulator.url)
     executor = payments.executor(provider)
-    payments.receives(authorize(slow, "tok_slow"), authorize(quick))
+    attempts = delivered(authorize(slow, "tok_slow"), authorize(quick))
 
-    executor(payments.due())
+    executor(attempts)
     assert [payments.said(quick), payments.said(slow)] == [["payment_authorized"], []]
+    assert all(map(payments.noted, attempts))
+    assert [round(each) for each in payments.pauses()] == [LEASE_S]
     executor.finish()
 
     assert payments.said(slow) == ["payment_authorized"]
@@ -121,9 +120,8 @@ def test_a_batch_waits_for_its_slow_calls_when_too_many_were_left_before(payment
     """Else a provider that never answers would be given threads without an end."""
     monkeypatch.setattr(payments_calls, "SLOW_AT_MOST", 0)
     slow = uuid7()
-    payments.receives(authorize(slow, "tok_slow"))
 
-    payments.executor(SimulatorProvider(simulator.url))(payments.due())
+    payments.executor(SimulatorProvider(simulator.url))(delivered(authorize(slow, "tok_slow")))
 
     assert payments.said(slow) == ["payment_authorized"]
 

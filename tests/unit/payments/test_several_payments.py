@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from payment_world import AMOUNT, CUSTOMER, ProviderModel
 
-from payments_svc.calls import calls
 from payments_svc.domain import Call, Payment, Silence
-from payments_svc.handlers import handlers, outputs
+from payments_svc.handlers import calls, handlers, outputs
 from payments_svc.provider import Outcome
 from shared_events.contract import Message, contract_of
-from shared_events.contracts.payments import AuthorizePayment, CallDue, CapturePayment, VoidPayment
+from shared_events.contracts.payments import AuthorizePayment, CapturePayment, VoidPayment
 from shared_events.handlers import Later, Output
 
 ORDERS = [uuid5(UUID(int=0), str(number)) for number in range(4)]
@@ -32,6 +31,7 @@ class Work:
     payments: dict[UUID, Payment] = field(default_factory=dict)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     call: Call | None = None
+    wait_s: float = 0.0
 
     def add(self, payment: Payment) -> Payment:
         self.payments[payment.order_id] = payment
@@ -44,7 +44,7 @@ class Payments(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.work = Work()
-        self.due: list[CallDue] = []
+        self.due: list[Message] = []
         self.running: list[Call] = []
         self.late: list[Call] = []
         self.said: dict[UUID, list[str]] = {order: [] for order in ORDERS}
@@ -57,26 +57,30 @@ class Payments(RuleBasedStateMachine):
 
     @rule(order=orders)
     def authorize(self, order: UUID) -> None:
-        self._receive(
+        self.due.append(
             AuthorizePayment(order_id=order, customer_id=CUSTOMER, amount=AMOUNT, payment_method="tok_visa")
         )
 
     @rule(order=orders)
     def capture(self, order: UUID) -> None:
         if "PaymentAuthorized" in self.said[order]:  # Orders asks for it only then
-            self._receive(CapturePayment(order_id=order))
+            self.due.append(CapturePayment(order_id=order))
 
     @rule(order=orders)
     def void(self, order: UUID) -> None:
-        self._receive(VoidPayment(order_id=order, reason="by_customer"))
+        handler: Any = handlers.get("payments.void_payment")
+        self._hear(handler(VoidPayment(order_id=order, reason="by_customer"), self.work))
 
     @precondition(lambda self: self.due)
-    @rule(data=st.data(), again=st.booleans())
-    def an_executor_takes_a_call(self, data: st.DataObject, again: bool) -> None:
+    @rule(data=st.data(), again=st.booleans(), wait_s=st.sampled_from([0.0, 0.0, 1.0]))
+    def an_executor_takes_a_message(self, data: st.DataObject, again: bool, wait_s: float) -> None:
+        """It may come again, and the breaker may be open."""
         due = data.draw(st.sampled_from(self.due))
         if not again:
             self.due.remove(due)
+        self.work.wait_s = wait_s
         self._lease(due)
+        self.work.wait_s = 0.0
 
     @precondition(lambda self: self.running)
     @rule(
@@ -139,11 +143,8 @@ class Payments(RuleBasedStateMachine):
             )
             assert ("PaymentVoided" in self.said[order]) == payment.void_requested
 
-    def _receive(self, command: Message) -> None:
-        handler: Any = handlers.get(contract_of(command).type)
-        self._hear(handler(command, self.work))
-
-    def _lease(self, due: CallDue) -> None:
+    def _lease(self, due: Message) -> None:
+        self.work.call = None
         handler: Any = calls.get(contract_of(due).type)
         self._hear(handler(due, self.work))
         if self.work.call:
@@ -157,7 +158,7 @@ class Payments(RuleBasedStateMachine):
     def _hear(self, said: list[Output]) -> None:
         for each in said:
             if isinstance(each, Later):
-                self.due.append(each.message)  # type: ignore[arg-type]  # the only timer that Payments has
+                self.due.append(each.message)
             elif isinstance(each, Message) and hasattr(each, "order_id"):
                 self.said[each.order_id].append(type(each).__name__)
 
