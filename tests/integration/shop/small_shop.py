@@ -217,7 +217,8 @@ class SmallShop:
             self.rows(service, f"TRUNCATE {tables}, outbox, inbox, dead_letters, idempotency_keys CASCADE")
             for queue in (service, f"{service}.dead", f"{service}.retry.1s"):
                 self.purge(queue)
-        self.purge("payments.calls")
+        for queue in ("payments.calls", "payments.calls.retry.1s"):
+            self.purge(queue)
         self.rows("orders", "INSERT INTO products VALUES ('LAMP', 'Lamp', 4900, 'EUR', true, 1)")
         self.rows(
             "inventory",

@@ -78,6 +78,10 @@ def test_an_undo_is_never_held_up_by_a_dead_letter_whose_replay_charges_nothing(
     assert (order["status"], order["reason"]) == ("cancelled", "expired")
     dead = letters_of(shop, order_id)
     assert set(dead) == {"payments.authorize_payment"}
+    queues = shop.rows(
+        "payments", "SELECT queue FROM dead_letters WHERE correlation_id = %(id)s", id=order_id
+    )
+    assert {each.queue for each in queues} == {"payments.calls"}
 
     shop.rows("payments", "ALTER TABLE payments DROP CONSTRAINT bug")
     wanted = {"correlation_id": str(order_id), "reason": "mended"}
@@ -98,7 +102,7 @@ def test_goods_held_for_an_order_that_nobody_knows_are_asked_about_and_released(
 
 
 def test_goods_held_for_an_order_that_still_waits_are_asked_about_and_kept(shop: SmallShop) -> None:
-    with shop.frozen("payments-worker"):
+    with shop.frozen("payments-executor"):
         order_id = shop.order()
         shop.becomes(order_id, "reserved")
         elapsed = "UPDATE outbox SET available_at = now() WHERE timer_key = %(key)s"
@@ -152,15 +156,15 @@ def test_a_command_that_got_lost_is_asked_for_again_by_healing(shop: SmallShop) 
 
 
 def test_a_call_to_the_provider_that_got_lost_is_asked_for_again_by_healing(shop: SmallShop) -> None:
+    shop.stop("provider-simulator")
     with shop.frozen("payments-relay"):
         order_id = shop.order()
-        eventually(
-            lambda: shop.rows("payments", "SELECT 1 FROM intents WHERE order_id = %(id)s", id=order_id)
-        )
-        shop.rows("payments", "DELETE FROM outbox WHERE type = 'payments.call_due'")
+        lose = "DELETE FROM outbox WHERE type = 'payments.call_due' AND correlation_id = %(id)s RETURNING 1"
+        eventually(lambda: shop.rows("payments", lose, id=order_id))
     shop.rows(
         "orders", "UPDATE outbox SET available_at = now() + interval '1 hour' WHERE timer_key IS NOT NULL"
     )
+    shop.start("provider-simulator")
 
     done = shop.post("/ops/payments/healing", {"order_ids": [str(order_id)], "idle_s": 0})
 
