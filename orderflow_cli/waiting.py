@@ -16,8 +16,10 @@ BEFORE_PIVOT = {"stock", "payment"}
 
 _QUEUES = {
     "inventory": {"inventory": "inventory-worker"},
-    "payments": {"payments": "payments-worker", "payments.calls": "payments-executor"},
+    "payments": {"payments.calls": "payments-executor"},
+    "payments.void_payment": {"payments": "payments-worker", "payments.calls": "payments-executor"},
 }
+"""The queues that must be consumed for an answer, each with its process: by service, or by command."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Wait:
             yield f"asked again in {_seconds(self.again_s)}"
         if self.given_up_s is not None:
             yield f"given up in {_seconds(self.given_up_s)}"
-        for queue, process in _QUEUES[self.service].items():
+        for queue, process in (_QUEUES.get(self.command) or _QUEUES[self.service]).items():
             if consumers.get(queue, 1) == 0:
                 yield f"{process} is away (its queue has no consumer)"
 

@@ -112,7 +112,8 @@ def open_calls_move_on(reading: Reading) -> Iterator[Finding]:
         SELECT order_id, operation,
                updated_at < now() - interval '15 minutes'
                AND EXISTS (SELECT FROM inbox WHERE handled_at > now() - interval '3 minutes'
-                           AND type = 'payments.call_due') AS lost
+                           AND type IN ('payments.authorize_payment', 'payments.capture_payment',
+                                        'payments.call_due')) AS lost
         FROM intents
         WHERE status IN ('waiting', 'leased', 'in_doubt') AND updated_at < now() - interval '1 minute'
           AND NOT EXISTS (SELECT FROM outbox WHERE timer_key = 'call:' || intents.id)

@@ -153,6 +153,20 @@ OF_SERVICES = (
         f"{_PAYMENTS}::test_a_copy_delivered_during_the_call_does_not_keep_the_result_out",
     ),
     Removal(
+        "lease-first",
+        "Payment lease: an order's first call has one, too",
+        "the time is known only from a payment's row",
+        (
+            Edit(
+                "payments_svc/tables/work.py",
+                "self.now = row.now  # a first row's lease begins now, too",
+                "assert row",
+            ),
+        ),
+        "tests/integration/payments/test_commands.py::"
+        "test_the_lease_of_an_orders_first_call_is_as_long_as_any",
+    ),
+    Removal(
         "provider-key",
         "Payment: a call is repeated under its first key",
         "each try has a key of its own",

@@ -114,3 +114,10 @@ def test_a_wait_is_told_with_who_is_away() -> None:
         "payments' answer to authorize_payment, for 42 s; the provider's answer is in doubt; asked again in 18 s; "
         "given up in 2 h; payments-executor is away (its queue has no consumer)"
     )
+
+
+@pytest.mark.parametrize("command", ["payments.authorize_payment", "payments.void_payment"])
+def test_only_who_takes_a_command_can_be_missed(command: str) -> None:
+    words = Wait(command, 1.0).words({"payments": 0, "payments.calls": 1})
+
+    assert ("payments-worker is away" in words) == (command == "payments.void_payment")
