@@ -49,8 +49,8 @@ def test_a_void_that_finds_nothing_refuses_what_comes_later(payments, provider, 
     payments.receives(authorize(order))
     payments.receives(void(order))
 
-    assert payments.due() == []
     assert payments.said(order) == ["payment_voided", "payment_declined", "payment_voided"]
+    assert payments.due() == []
     assert books(provider, order) == []
 
 
