@@ -1,8 +1,10 @@
 """How payments are loaded, locked and saved."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +21,7 @@ from shared_events.work import UnitOfWork
 from shared_events.writes import over_rows
 
 _OWNED_BY_THE_DATABASE = {"version", "created_at", "updated_at"}
-Values = dict[str, Any]
+Values = tuple[Any, ...]
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -34,7 +36,7 @@ class PaymentsWork(UnitOfWork):
         self.now = datetime.min.replace(tzinfo=UTC)
         self.call: Call | None = None  # the one that was leased last
         self.wait_s = 0.0  # no call may be leased for so long
-        self._saved: dict[tuple[str, UUID], Values] = {}
+        self._saved: dict[UUID, Values] = {}
 
     def lock(self, messages: Sequence[Message]) -> None:
         """Lock the payments of these messages' orders; the payment's row guards its intents and refund."""
@@ -56,7 +58,7 @@ class PaymentsWork(UnitOfWork):
             self.now = row.now
         for payment in by_id.values():
             self.payments[payment.order_id] = payment
-            self._saved.update(((table.name, row["id"]), row) for table, row in _rows(payment))
+            self._saved.update((id_, values) for _, id_, values in _rows(payment))
 
     def add(self, payment: Payment) -> Payment:
         """Take in a new payment; its order must be locked."""
@@ -65,21 +67,25 @@ class PaymentsWork(UnitOfWork):
 
     def flush(self) -> None:
         """Hand over new and changed rows, as one statement per table and kind."""
-        rows = [pair for payment in self.payments.values() for pair in _rows(payment)]
-        for table in (PAYMENTS, INTENTS, REFUNDS):
-            mine = [row for its, row in rows if its is table]
-            new = [row for row in mine if (table.name, row["id"]) not in self._saved]
-            changed = [row for row in mine if self._saved.get((table.name, row["id"]), row) != row]
-            self.write(_insert_of(table), new)
-            self.write(_update_of(table), changed)
-        self._saved = {(table.name, row["id"]): row for table, row in rows}
+        new: dict[Table, list[dict[str, Any]]] = {table: [] for table in _NAMES}
+        changed: dict[Table, list[dict[str, Any]]] = {table: [] for table in _NAMES}
+        for payment in self.payments.values():
+            for table, id_, values in _rows(payment):
+                saved = self._saved.get(id_)
+                if saved != values:
+                    row = dict(zip(_NAMES[table], values, strict=True))
+                    (new if saved is None else changed)[table].append(row)
+                    self._saved[id_] = values
+        for table in _NAMES:
+            self.write(_insert_of(table), new[table])
+            self.write(_update_of(table), changed[table])
 
     def _load_parts(self, payments: dict[UUID, Payment]) -> None:
         """Read what belongs to these payments. Only now: before the lock it could still change."""
         if not payments:
             return
         for row in run(self.connection, _INTENTS_OF, {"ids": list(payments)}):
-            payments[row.payment_id].intents[row.operation] = _intent(row)
+            payments[row.payment_id].intents[row.operation] = Intent(*row)
         refunded = [each.id for each in payments.values() if "refund" in each.intents]
         if refunded:
             for row in run(self.connection, _REFUNDS_OF, {"ids": refunded}):
@@ -119,46 +125,40 @@ _LOCK_ORDERS = """
 _LOCK_PAYMENTS = """
     SELECT *, now() AS now FROM payments WHERE order_id = ANY(%(ids)s::uuid[]) ORDER BY order_id FOR UPDATE
 """
-_INTENTS_OF = "SELECT * FROM intents WHERE payment_id = ANY(%(ids)s::uuid[])"
+_INTENTS_OF = f"""
+    SELECT {", ".join(field.name for field in fields(Intent))} FROM intents WHERE payment_id = ANY(%(ids)s::uuid[])
+"""  # noqa: S608  our own names
 _REFUNDS_OF = "SELECT * FROM refunds WHERE payment_id = ANY(%(ids)s::uuid[])"
 
 
-def _rows(payment: Payment) -> Iterable[tuple[Table, Values]]:
-    """Return the rows that a payment is made of."""
+def _rows(payment: Payment) -> Iterable[tuple[Table, UUID, Values]]:
+    """Return the rows that a payment is made of: table, id, and all values in the order of `_NAMES`."""
     money, refund = payment.amount, payment.refund
     yield (
         PAYMENTS,
-        {
-            "id": payment.id,
-            "order_id": payment.order_id,
-            "customer_id": payment.customer_id,
-            "amount": money.amount if money else None,
-            "currency": money.currency if money else None,
-            "method": payment.method,
-            "status": payment.status,
-            "void_requested": payment.void_requested,
-            "void_reason": payment.void_reason,
-        },
+        payment.id,
+        (
+            payment.id,
+            payment.order_id,
+            payment.customer_id,
+            money.amount if money else None,
+            money.currency if money else None,
+            payment.method,
+            payment.status,
+            payment.void_requested,
+            payment.void_reason,
+        ),
     )
     for intent in payment.intents.values():
-        yield INTENTS, {name: getattr(intent, name) for name in _INTENT_FIELDS}
+        yield INTENTS, intent.id, _INTENT_VALUES(intent)
     if refund:
-        yield (
-            REFUNDS,
-            {
-                "id": refund.id,
-                "payment_id": refund.payment_id,
-                "order_id": refund.order_id,
-                "amount": refund.amount.amount,
-                "currency": refund.amount.currency,
-                "reason": refund.reason,
-                "requested_by": refund.requested_by,
-                "status": refund.status,
-            },
-        )
+        amount, currency = refund.amount.amount, refund.amount.currency
+        start = (refund.id, refund.payment_id, refund.order_id, amount, currency)
+        yield REFUNDS, refund.id, (*start, refund.reason, refund.requested_by, refund.status)
 
 
-_INTENT_FIELDS = [column.name for column in INTENTS.c if column.name not in _OWNED_BY_THE_DATABASE]
+_NAMES = {table: [column.name for column in _own(table)] for table in (PAYMENTS, INTENTS, REFUNDS)}
+_INTENT_VALUES: Callable[[Intent], Values] = attrgetter(*_NAMES[INTENTS])
 
 
 def _payment(row: Row[Any]) -> Payment:
@@ -173,11 +173,6 @@ def _payment(row: Row[Any]) -> Payment:
         row.void_reason,
         row.version,
     )
-
-
-def _intent(row: Row[Any]) -> Intent:
-    kept = (name for name in _INTENT_FIELDS if name != "provider_key")
-    return Intent(**{name: getattr(row, name) for name in kept})
 
 
 def _refund(row: Row[Any]) -> Refund:
