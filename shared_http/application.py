@@ -10,7 +10,7 @@ from flask.json.provider import JSONProvider
 from sqlalchemy import Engine
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
-from shared_events import logs, trace
+from shared_events import trace
 from shared_events.settings import Servers
 from shared_http import edge, metrics
 from shared_http.auth import Verifier
@@ -20,6 +20,7 @@ from shared_http.claims import Claims
 from shared_http.edge import Edge
 from shared_http.health import Check, Readiness, broker_check, database_check, redis_check
 from shared_http.keys import Keys
+from shared_http.lean import Answer, LeanFlask
 from shared_http.openapi import Api
 from shared_http.prefer import Waiters
 from shared_http.probe_routes import probe_routes
@@ -43,7 +44,7 @@ def create_api(
     the database, Redis and the broker. `keys` replaces the issuer's keys (tests). `config` is the service's
     own part of Flask's configuration.
     """
-    app = Flask(f"{service}_svc", static_folder=None)
+    app = LeanFlask(f"{service}_svc", static_folder=None)
     app.json = _Json(app)
     app.config.update(_configuration(service), **(config or {}))
     shared = Edge(
@@ -85,7 +86,7 @@ def _server_checks(servers: Servers, engine: Engine, migration_head: str | None)
 
 def json_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return a ready answer; `value` holds plain data, UUIDs, datetimes and msgspec structs."""
-    return Response(msgspec.json.encode(value), status, headers, content_type="application/json")
+    return Answer(msgspec.json.encode(value), status, headers, content_type="application/json")
 
 
 class _Traced:
@@ -95,7 +96,7 @@ class _Traced:
         self._inner = inner
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        with trace.following(trace.accept(environ.get("HTTP_TRACEPARENT"))), logs.context():
+        with trace.following(trace.accept(environ.get("HTTP_TRACEPARENT"))):
             return self._inner(environ, start_response)
 
 
@@ -125,4 +126,4 @@ class _Json(JSONProvider):
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         body = msgspec.json.encode(self._prepare_response_obj(args, kwargs))
-        return Response(body, mimetype="application/json")
+        return Answer(body, mimetype="application/json")
