@@ -51,6 +51,10 @@ def _back_pressure() -> BackPressure:
     return cast("BackPressure", current_app.config["BACK_PRESSURE"])
 
 
+def _spare() -> database.Spare:
+    return cast("database.Spare", current_app.config["SPARE"])
+
+
 def _replay(stored: Response) -> Response:
     """Render a repeated request: the stored 202, or with `Prefer: wait` the order as it is by then."""
     order_id = UUID(stored.headers["Location"].rpartition("/")[2])
@@ -64,7 +68,7 @@ def _replay(stored: Response) -> Response:
 def place_order(body: dict[str, Any]) -> Response:
     """Accept an order. The answer does not wait for stock or payment: follow `Location`."""
     customer_id = _customer(body["customer_id"])
-    with database.one_statement(current_edge().engine, OrdersWork) as work:
+    with _spare().one_statement(OrdersWork) as work:
         _back_pressure().refuse_if_full(work.connection)
         catalogue, suspended = work.catalogue({line["sku"] for line in body["lines"]}, customer_id)
         lines, total = priced(body, customer_id, catalogue, suspended=suspended)

@@ -21,7 +21,10 @@ def create_app() -> Flask:
     """Return the application; a bad setting prints one line and ends the process with status 2."""
     environment.load_or_exit(lambda: logs.configure("orders-api"))
     http, settings = environment.load_or_exit(lambda: (HttpSettings.load(), Settings.load()))
-    engine = database.engine(http.servers.database_url, pool_size=http.request_threads, process="orders-api")
+    engine, intake = (
+        database.engine(http.servers.database_url, pool_size=http.request_threads, process="orders-api")
+        for _ in range(2)
+    )
     saga = checkout(settings.deadlines)
     metrics.add_collector(OpenOrders(engine))
     return create_api(
@@ -32,6 +35,7 @@ def create_app() -> Flask:
         migration_head=MIGRATION_HEAD,
         config={
             "CHECKOUT": saga,
+            "SPARE": database.Spare(intake),
             "BACK_PRESSURE": BackPressure(settings.max_outbox_rows),
         },
     )

@@ -124,7 +124,7 @@ class Bench:
             settings=HttpSettings(servers, dev_key.ISSUER, dev_key.AUDIENCE, keys),
             engine=engine,
             blueprints=[blueprint],
-            config=config,
+            config={**config, "SPARE": database.Spare(engine)},
         )
 
 

@@ -38,7 +38,11 @@ class Shop:
             engine=engine,
             blueprints=[blp],
             keys=self.issuer,
-            config={"CHECKOUT": checkout(Deadlines()), "BACK_PRESSURE": BackPressure(max_outbox_rows)},
+            config={
+                "CHECKOUT": checkout(Deadlines()),
+                "SPARE": database.Spare(engine),
+                "BACK_PRESSURE": BackPressure(max_outbox_rows),
+            },
         )
 
     def order(self, *lines: Any, key: str | None = "", scope: str = "customer", **members: Any) -> Any:

@@ -205,7 +205,12 @@ class SmallShop:
             engine=self.engines[service],
             blueprints=[blueprint, ops_routes(service), healing_route(service, heal)],
             keys=self.issuer,
-            config={"CHECKOUT": saga, "BACK_PRESSURE": BackPressure(1_000_000), "PROVIDER": self.provider},
+            config={
+                "CHECKOUT": saga,
+                "SPARE": database.Spare(self.engines[service]),
+                "BACK_PRESSURE": BackPressure(1_000_000),
+                "PROVIDER": self.provider,
+            },
         )
 
     def _client(self, path: str) -> Any:
