@@ -7,8 +7,9 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-SKU = validate.Regexp(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", error="Not a valid SKU.")
-_CURRENCY = validate.Regexp(r"[A-Z]{3}\Z", error="Not an ISO 4217 code of three capital letters.")
+SKU_SHAPE, CURRENCY_SHAPE, COUNTRY_SHAPE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", r"[A-Z]{3}\Z", r"[A-Z]{2}\Z"
+SKU = validate.Regexp(SKU_SHAPE, error="Not a valid SKU.")
+_CURRENCY = validate.Regexp(CURRENCY_SHAPE, error="Not an ISO 4217 code of three capital letters.")
 LARGEST = 2**53 - 1
 """The largest integer that every JSON reader can hold."""
 
@@ -82,6 +83,6 @@ class AddressSchema(Schema):
     region = Line(100, load_default=None, allow_none=True)
     country = fields.String(
         required=True,
-        validate=validate.Regexp(r"[A-Z]{2}\Z", error="Not an ISO 3166 code of two capital letters."),
+        validate=validate.Regexp(COUNTRY_SHAPE, error="Not an ISO 3166 code of two capital letters."),
         metadata={"examples": ["DE"]},
     )
