@@ -107,7 +107,7 @@ _STUCK = f"""
 _CATALOGUE = """
     SELECT now() AS read_at,
            coalesce((SELECT suspended FROM customers WHERE id = %(customer_id)s), false) AS suspended, products.*
-    FROM (SELECT) AS one LEFT JOIN products ON products.sku = ANY(%(skus)s)
+    FROM (SELECT) AS one LEFT JOIN products ON products.sku = ANY(string_to_array(%(skus)s, ' '))
 """
 _NEW_ROWS = (
     "id uuid, customer_id uuid, reference text, status text, reason text, detail text, lines jsonb,"
@@ -162,7 +162,7 @@ class OrdersWork(UnitOfWork, OrderBook):
 
     def catalogue(self, skus: Iterable[str], customer_id: UUID) -> tuple[dict[str, Row[Any]], bool]:
         """Return the products of these SKUs, and whether the customer is suspended; sets `now`."""
-        found = run(self.connection, _CATALOGUE, {"customer_id": customer_id, "skus": sorted(skus)})
+        found = run(self.connection, _CATALOGUE, {"customer_id": customer_id, "skus": " ".join(skus)})
         self.now = found[0].read_at
         return {row.sku: row for row in found if row.sku is not None}, found[0].suspended
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -44,6 +45,7 @@ def configure(process_default: str) -> None:
     handler.setFormatter(_Json() if style == "json" else _Console())
     # In no line of ours, and to find them costs as much as the rest of it (gunicorn's lines have the process id).
     logging.logThreads = logging.logMultiprocessing = False
+    logging._srcfile = None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -106,5 +108,9 @@ _BUILT_IN = (*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskNam
 
 def _time_of(record: logging.LogRecord) -> str:
     """Return the record's time in UTC, with milliseconds."""
-    moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-    return moment.replace("+00:00", "Z")
+    return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
+
+
+@lru_cache(maxsize=1)
+def _second(since_1970: int) -> str:
+    return datetime.fromtimestamp(since_1970, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -12,7 +12,8 @@ _CURRENT: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 def new() -> str:
     """Return the `traceparent` of a trace that begins here."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    drawn = secrets.token_hex(24)
+    return f"00-{drawn[:32]}-{drawn[32:]}-01"
 
 
 def accept(traceparent: str | None) -> str:

@@ -35,7 +35,7 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 _ANONYMOUS = "anonymous"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_STORED_HEADERS = ("Content-Type", "Location", "Retry-After", "ETag")
+_STORED_HEADERS = {"Content-Type", "Location", "Retry-After", "ETag"}
 
 KEY_MISSING = problems.register(
     "idempotency-key-missing",
@@ -85,7 +85,7 @@ class _Attempt:
 
     def stored(self, response: Response) -> Stored:
         """Return what is kept of an answer."""
-        headers = {name: response.headers[name] for name in _STORED_HEADERS if name in response.headers}
+        headers = {name: value for name, value in response.headers if name in _STORED_HEADERS}
         return Stored(self.fingerprint, response.status_code, headers, response.get_data())
 
     def replay(self) -> Response | None:

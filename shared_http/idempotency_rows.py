@@ -102,7 +102,10 @@ def is_taken(error: IntegrityError) -> bool:
 
 def _row(scope: Scope, stored: Stored) -> Values:
     return {
-        **asdict(scope),
+        "subject": scope.subject,
+        "method": scope.method,
+        "path": scope.path,
+        "key": scope.key,
         "fingerprint": stored.fingerprint.hex(),
         "status": stored.status,
         "headers": stored.headers,

@@ -44,11 +44,10 @@ def _poll(outcome: Callable[[], T | None], until: float) -> T | None:
 
 def wait_asked() -> int | None:
     """Return the seconds that the client is ready to wait, at most 10, or None if it did not ask."""
-    for header in request.headers.getlist("Prefer"):
-        for preference in header.split(","):
-            found = _WAIT.fullmatch(preference)
-            if found:
-                return min(int(found[1]), LONGEST_WAIT_S) or None
+    for preference in request.headers.get("Prefer", "").split(","):
+        found = _WAIT.fullmatch(preference)
+        if found:
+            return min(int(found[1]), LONGEST_WAIT_S) or None
     return None
 
 
