@@ -120,7 +120,7 @@ class Kept:
         """Run a statement; return its rows, if it has any, as named tuples. Raises what is in LOST."""
         with self._given_up_on_error(), self._driver().cursor(row_factory=namedtuple_row) as cursor:
             cursor.execute(statement, values)
-            return cursor.fetchall() if cursor.description else []
+            return cursor.fetchall() if cursor.rownumber is not None else []
 
     def notified(self, channel: str, within_s: float) -> bool:
         """Wait for a notification; False if none came in time. True at once where it did not yet listen."""

@@ -19,7 +19,7 @@ def run(connection: Connection, statement: str, values: Mapping[str, Any] | None
     try:
         with driver.cursor(row_factory=namedtuple_row) as cursor:
             cursor.execute(statement, values)
-            return cursor.fetchall() if cursor.description else []
+            return cursor.fetchall() if cursor.rownumber is not None else []
     except psycopg.Error as error:
         lost = bool(driver.broken or driver.closed)
         if lost:

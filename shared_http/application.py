@@ -110,7 +110,7 @@ def _begin() -> None:
 
 
 def _count(response: Response) -> Response:
-    rule = str(request.url_rule) if request.url_rule else "none"
+    rule = request.url_rule.rule if request.url_rule else "none"
     metrics.count_request(rule, request.method, response.status_code, g.get("stopwatch"))
     return response
 
