@@ -95,7 +95,8 @@ class State:
 
     def moved(self, name: str, standing: Standing, attempt: int = 1) -> "State":
         """Return the state with one step moved."""
-        return replace(self, steps=MappingProxyType({**self.steps, name: Progress(standing, attempt)}))
+        steps = MappingProxyType({**self.steps, name: Progress(standing, attempt)})
+        return State(steps, self.undoing, self.doubted)
 
 
 Turn = tuple[State, tuple[Output, ...]]

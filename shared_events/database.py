@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
+import msgspec
 import psycopg
 import sqlalchemy
 from psycopg.abc import PQGen
@@ -86,6 +87,7 @@ def engine(url: str, *, pool_size: int, process: str, durable: bool = True, keye
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=3,
+        json_deserializer=msgspec.json.decode,
         connect_args={
             "connect_timeout": 3,
             "options": options,
