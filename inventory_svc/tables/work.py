@@ -1,7 +1,8 @@
 """How the rows of Inventory are locked, loaded and saved, for many messages at once."""
 
 from collections.abc import Callable, Iterable, Sequence
-from copy import copy
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -28,7 +29,7 @@ class InventoryWork(UnitOfWork, Shelves):
     def __init__(self, connection: Connection) -> None:
         UnitOfWork.__init__(self, connection)
         Shelves.__init__(self)
-        self._stored: dict[tuple[type, object], object] = {}
+        self._stored: dict[tuple[type, object], tuple[Any, ...]] = {}
 
     def lock(self, messages: Sequence[Message]) -> None:
         """Lock the reservations of these messages' orders, then the stock of every SKU they are about.
@@ -86,19 +87,34 @@ class InventoryWork(UnitOfWork, Shelves):
         return {line.sku for each in reservations.values() for line in each.lines}
 
     def _take(self, shelf: dict[Any, T], found: dict[Any, T]) -> None:
-        """Put what was read on its shelf, and keep a copy to see what changes."""
+        """Put what was read on its shelf, and keep its values to see what changes."""
         shelf.update(found)
-        self._stored.update(((type(thing), key), copy(thing)) for key, thing in found.items())
+        self._stored.update(((type(thing), key), _values(thing)) for key, thing in found.items())
 
     def _unsaved(self, shelf: dict[Any, T]) -> tuple[list[T], list[T]]:
         """Return what is new on a shelf and what has changed, sorted by key; it counts as stored."""
-        stored = [(thing, self._stored.get((type(thing), key))) for key, thing in sorted(shelf.items())]
-        self._take(shelf, shelf)
-        new = [thing for thing, before in stored if before is None]
-        return new, [thing for thing, before in stored if before is not None and before != thing]
+        new: list[T] = []
+        changed: list[T] = []
+        for key, thing in sorted(shelf.items()):
+            before, values = self._stored.get((type(thing), key)), _values(thing)
+            if before != values:
+                (new if before is None else changed).append(thing)
+                self._stored[type(thing), key] = values
+        return new, changed
 
     def _write(self, statement: str, row: Callable[[T], Values], things: Sequence[T]) -> None:
         self.write(statement, [row(thing) for thing in things])
+
+
+_READERS = {
+    kind: attrgetter(*(field.name for field in fields(kind))) for kind in (Product, Stock, Reservation)
+}
+
+
+def _values(thing: Any) -> tuple[Any, ...]:
+    """Return what a thing on a shelf is made of."""
+    values: tuple[Any, ...] = _READERS[type(thing)](thing)
+    return values
 
 
 _LOCK_RESERVATIONS = """
