@@ -5,6 +5,7 @@ import os
 import select
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -86,11 +87,14 @@ class SimulatorProvider:
     def _send(self, method: str, path: str, body: bytes | None = None, headers: Headers = None) -> Response:
         """Send one request; sort what goes wrong into "never happened" and "may have happened"."""
         connection = self._own_connection()
+        until = time.monotonic() + self._timeout_s
         try:
             if connection.sock is None or _is_stale(connection.sock):
                 connection.close()
                 connection.connect()
+            connection.sock.settimeout(max(0.05, until - time.monotonic()))
         except OSError as error:
+            connection.close()  # a handshake that failed leaves half a socket behind
             raise ProviderUnavailable(f"the provider cannot be reached: {error}") from error
         try:
             connection.request(method, self._path + path, body, headers or {})

@@ -1,1 +1,1 @@
-"""A stand-in for a payment provider: its own process, its own durable books, spoken to over HTTP."""
+"""A stand-in for a payment provider: its own process, its own books (they outlive its process), spoken to over HTTP."""

@@ -215,7 +215,7 @@ class Batches:
     def _tell_started(self, some: "list[_Parked]", began: float) -> None:
         """Tell of what takes long; the rest is told once, when it ends, with all its times."""
         for parked in some:
-            self._tell("task-started", parked, started=began)
+            self._tell("task-started", parked, started=began, received=None)
 
     def _tell_ending(self, parked: _Parked, verdict: Verdict, began: float, seconds: float) -> None:
         state.total_count[parked.delivery.label] += 1
@@ -238,8 +238,7 @@ class Batches:
                 args=str(delivery.headers.get("argsrepr", "")),
                 root_id=delivery.headers.get("root_id"),
                 retries=delivery.failures,
-                received=parked.post.came_at,
-                **fields,
+                **{"received": parked.post.came_at, **fields},
             )
 
 

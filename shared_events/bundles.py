@@ -17,6 +17,8 @@ AT_MOST = 10
 """So many messages share one: more would save little, and keep what one worker holds from its neighbours."""
 LARGEST = 64_000
 """Bytes of a bundle's bodies; a message larger than that goes by itself."""
+TAKEN_AT_MOST = 100
+"""What claims to hold more is not taken apart, so that nobody's message makes many."""
 COUNT = "bundle"
 """The header that says how many messages there are; without it there is one."""
 
@@ -57,16 +59,21 @@ def join(bodies: Sequence[bytes]) -> bytes:
 
 def split(delivery: Delivery) -> list[Delivery]:
     """Return what a delivery holds, each as if it had come by itself. An unreadable bundle stays as it is."""
-    if whole(delivery.headers.get(COUNT)) < 2:
+    count = whole(delivery.headers.get(COUNT))
+    if not 2 <= count <= TAKEN_AT_MOST:
         return [delivery]
     try:
-        return [_single(delivery, raw) for raw in _arguments.decode(delivery.body)[0]] or [delivery]
+        held = _arguments.decode(delivery.body)[0]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return [delivery]
+    return [_single(delivery, raw) for raw in held] if len(held) == count else [delivery]
 
 
 def _single(delivery: Delivery, raw: msgspec.Raw) -> Delivery:
-    named = _named.decode(raw)
+    try:
+        named = _named.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        named = _Named("")  # whoever reads it says what is wrong
     own = {"id": named.id, "root_id": named.correlation_id, "argsrepr": named.subject}
     headers = {**delivery.headers, **own}
     del headers[COUNT]

@@ -7,6 +7,7 @@ answered key stays claimed until its lease ends. The truth is the database row.
 import logging
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,15 +68,25 @@ class Claims:
 
     def _ask(self, *command: str | bytes | int) -> object:
         """Send one command over a connection that nobody uses: redis-py's client costs far more than the way there."""
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            pool = self._redis.connection_pool
-            connection = pool.connection_class(**pool.connection_kwargs)
+        connection = self._kept() or self._another()
         connection.send_command(*command, check_health=False)
         answer = connection.read_response()
         self._idle.append(connection)
         return answer
+
+    def _kept(self) -> Any:
+        """Return a connection from before, unless the server hung up on it meanwhile."""
+        while self._idle:
+            with suppress(IndexError, redis.RedisError):  # another thread may have taken the last one
+                connection = self._idle.pop()
+                if not connection.can_read(timeout=0):
+                    return connection
+                connection.disconnect()
+        return None
+
+    def _another(self) -> Any:
+        pool = self._redis.connection_pool
+        return pool.connection_class(**pool.connection_kwargs)
 
     def free(self, name: str, claimed: Claimed) -> None:
         """Give back a claim of ours: nothing came of the request. Another's claim is left alone."""

@@ -19,7 +19,10 @@ class Answer(Response):
 
     def get_app_iter(self, environ: "WSGIEnvironment") -> Iterable[bytes]:
         """Return the body as a list: granian sends that at once, and takes anything else piece by piece."""
-        return list(super().get_app_iter(environ))
+        try:
+            return list(super().get_app_iter(environ))
+        finally:
+            self.close()
 
 
 class LeanFlask(Flask):

@@ -117,14 +117,17 @@ class Bench:
             elsewhere.get("redis_url", access.redis_url(service)),
         )
         keys = elsewhere.get("jwks_url", dev_key.jwks_file(self.home).as_uri())
-        engine = database.engine(servers.database_url, pool_size=8, process="test")
+        engine, intake = (
+            database.engine(servers.database_url, pool_size=8, process="test") for _ in range(2)
+        )
         self._open.callback(engine.dispose)
+        self._open.callback(intake.dispose)
         return create_api(
             service,
             settings=HttpSettings(servers, dev_key.ISSUER, dev_key.AUDIENCE, keys),
             engine=engine,
             blueprints=[blueprint],
-            config={**config, "SPARE": database.Spare(engine)},
+            config={**config, "SPARE": database.Spare(intake)},
         )
 
 

@@ -63,8 +63,9 @@ class Message:
             assert finished, "an unfinished delivery was acknowledged"
 
     def reject_log_error(self, _log: Any, _errors: Any, requeue: bool) -> None:
-        """Give it back, or have it dead-lettered."""
+        """Give it back, or have it dead-lettered, which is an end too."""
         del self.broker.unacknowledged[self.delivery_tag]
+        assert requeue or self.broker.finished.issuperset(self.names), "an unfinished one was dead-lettered"
         if requeue:
             self.broker.returned.append(self.names)
 

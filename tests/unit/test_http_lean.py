@@ -44,9 +44,3 @@ def test_an_answer_that_may_have_no_body_names_no_length(status: int) -> None:
 
     assert b"".join(body) == b""
     assert "Content-Length" not in headers
-
-
-def test_a_location_is_sent_as_it_was_set() -> None:
-    _, _, headers = _sent(_app(Answer(b"", 202, {"Location": "/v1/orders/1"})))
-
-    assert headers["Location"] == "/v1/orders/1"

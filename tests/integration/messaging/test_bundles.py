@@ -1,5 +1,6 @@
 """Messages that share an AMQP message share nothing else: each has its own effect, attempts and dead letter."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -15,7 +16,7 @@ from shared_events.contract import Envelope
 from shared_events.contracts.inventory import ProductChanged, StockReserved
 from shared_events.contracts.values import Money
 from shared_events.delivery import Delivery
-from shared_events.outbox import celery_body
+from shared_events.outbox import BODY_HEAD, BODY_TAIL, celery_body
 from shared_events.publisher import Outcome, Parcel, Publisher, connect
 from shared_events.relay import Relay
 
@@ -84,6 +85,26 @@ def test_a_worker_killed_in_the_middle_of_bundles_loses_and_doubles_nothing(idle
 
     eventually(lambda: idle_probe.all_effects()[1] == before + 1000, within_s=60)
     assert idle_probe.all_effects() == (before + 1000, before + 1000)
+
+
+def test_a_message_with_an_odd_name_harms_none_of_its_bundle(probe: Probe) -> None:
+    orders = [order_of("good") for _ in range(2)]
+    good = [celery_body(sealed(order)) for order in orders]
+    odd = BODY_HEAD + b'{"id":%d}' % uuid4().int + BODY_TAIL
+    bundle = parcel_of(sealed(orders[0]), body=bundles.join([good[0], odd, good[1]]))
+
+    probe.publish(dataclasses.replace(bundle, headers={**bundle.headers, bundles.COUNT: 3}))
+
+    assert eventually(lambda: probe.dead(odd)).cause == "unreadable"
+    eventually(lambda: [probe.effects(order) for order in orders] == [1, 1])
+
+
+@pytest.mark.parametrize("count", [2, 4, bundles.TAKEN_AT_MOST + 1, 10**9])
+def test_what_holds_another_number_than_it_says_is_not_taken_apart(count: int) -> None:
+    body = bundles.join([celery_body(sealed(order_of("good"))) for _ in range(3)])
+    delivery = Delivery(body, {bundles.COUNT: count}, "application/json", "utf-8", "", "", "")
+
+    assert bundles.split(delivery) == [delivery]
 
 
 @pytest.mark.parametrize("body", [b"not JSON", b'[[],{},{"no":"arguments"}]', b'[[{"no":"id"}],{},{}]'])

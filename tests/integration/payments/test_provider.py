@@ -22,6 +22,14 @@ def authorize(provider: SimulatorProvider, method: str, order_id: str) -> Approv
     return provider.authorize(f"{order_id}:authorize", 500, "EUR", method, order_id)
 
 
+def test_a_handshake_that_fails_was_no_call_however_often_it_is_tried(simulator: SimulatorProcess) -> None:
+    provider = SimulatorProvider(simulator.url.replace("http:", "https:"), timeout_s=1)
+
+    for _ in range(3):
+        with pytest.raises(ProviderUnavailable):
+            authorize(provider, "tok_visa", str(uuid4()))
+
+
 @pytest.mark.parametrize(
     ("method", "code"),
     [
