@@ -13,6 +13,7 @@ from orders_svc.saga_engine import Engine
 from orders_svc.schemas import OrderListSchema, OrderSchema, PlaceOrderSchema, TimelineSchema
 from orders_svc.tables import OrdersWork, order_of
 from shared_events import database, logs
+from shared_events.spare import Spare
 from shared_http import prefer, problems
 from shared_http.application import json_response
 from shared_http.auth import current_identity
@@ -51,8 +52,8 @@ def _back_pressure() -> BackPressure:
     return cast("BackPressure", current_app.config["BACK_PRESSURE"])
 
 
-def _spare() -> database.Spare:
-    return cast("database.Spare", current_app.config["SPARE"])
+def _spare() -> Spare:
+    return cast("Spare", current_app.config["SPARE"])
 
 
 def _replay(stored: Response) -> Response:

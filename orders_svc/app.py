@@ -10,6 +10,7 @@ from orders_svc.saga import checkout
 from orders_svc.settings import Settings
 from orders_svc.tables import MIGRATION_HEAD
 from shared_events import database, environment, logs
+from shared_events.spare import Spare
 from shared_http import metrics
 from shared_http.application import create_api
 from shared_http.healing import healing_route
@@ -35,7 +36,7 @@ def create_app() -> Flask:
         migration_head=MIGRATION_HEAD,
         config={
             "CHECKOUT": saga,
-            "SPARE": database.Spare(intake),
+            "SPARE": Spare(intake),
             "BACK_PRESSURE": BackPressure(settings.max_outbox_rows),
         },
     )

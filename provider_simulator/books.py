@@ -61,7 +61,9 @@ class Books:
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         # NORMAL: what was answered outlives the process. Only if the machine dies may the last charges be lost.
-        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _SCHEMA)
+        self._db.executescript(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -512;" + _SCHEMA
+        )
 
     def authorize(
         self,

@@ -1,9 +1,8 @@
 """Connections to a service's PostgreSQL, bounded in number and in time."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -149,7 +148,7 @@ class Kept:
         """Give the connection up."""
         connection, self._connection, self._listens = self._connection, None, False
         if connection is not None:
-            _drop(connection)
+            drop(connection)
 
     def _driver(self) -> Any:
         if self._connection is None:
@@ -166,49 +165,8 @@ def transaction(source: Engine, work: Callable[[Connection], W]) -> Iterator[W]:
         unit.complete()
 
 
-class Spare:
-    """Connections that stay ready between uses, each statement a transaction of its own: for the busiest request.
-
-    To take one from the engine's pool and to give it back costs as much as a statement. They are as many as were in
-    use at once, so the engine is to be theirs alone. One on which anything failed is given up, and if the server is
-    gone, all of them.
-    """
-
-    def __init__(self, source: Engine) -> None:
-        self._engine = source
-        self._idle: deque[Connection] = deque()
-
-    @contextmanager
-    def one_statement(self, work: Callable[[Connection], W]) -> Iterator[W]:
-        """Give a unit of work that reads outside a transaction; on leaving, all that it wrote is one statement.
-
-        One statement is a transaction, so neither BEGIN nor COMMIT is sent. For work that takes no locks.
-        """
-        connection = self._take()
-        try:
-            unit = work(connection)
-            yield unit
-            unit.complete()
-        except BaseException:
-            self._give_up(connection)
-            raise
-        self._idle.append(connection)
-
-    def _take(self) -> Connection:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-
-    def _give_up(self, connection: Connection) -> None:
-        if connection.invalidated:
-            with suppress(IndexError):
-                while True:
-                    _drop(self._idle.pop())  # as old, and as dead
-        connection.close()
-
-
-def _drop(connection: Connection) -> None:
+def drop(connection: Connection) -> None:
+    """Close a connection that may be broken; nobody uses it again."""
     connection.invalidate()
     connection.close()
 

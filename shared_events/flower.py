@@ -4,11 +4,13 @@ Each message of an order makes an event, so how Flower reads them is a part of w
 """
 
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import flower.events
 import msgspec
 from celery import Celery
+from celery.events.state import Task
 from kombu.serialization import register
 from kombu.utils import json
 
@@ -24,8 +26,29 @@ gc.set_threshold(50_000, 50, 100)
 ENDINGS = {"task-succeeded", "task-failed", "task-retried"}
 
 
+class _Task(Task):  # type: ignore[misc]
+    """A task that is gone when Flower forgets it.
+
+    Celery's own refers to itself, and so would wait for the garbage collector, which looks seldom.
+    """
+
+    @property
+    def _serializer_handlers(self) -> dict[str, Callable[[Any], Any]]:
+        return {
+            "children": self._serializable_children,
+            "root": self._serializable_root,
+            "parent": self._serializable_parent,
+        }
+
+    @_serializer_handlers.setter
+    def _serializer_handlers(self, _: Any) -> None:
+        """Keep none."""
+
+
 class _OneEventEach(flower.events.EventsState):  # type: ignore[misc]
     """Counts a message as received too when its end is told: a quick one is told of once, with all its times."""
+
+    Task = _Task
 
     def event(self, event: dict[str, Any]) -> None:
         super().event(event)

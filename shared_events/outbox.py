@@ -8,7 +8,7 @@ from uuid import UUID
 
 from shared_events.contract import Envelope, Message, Timer, contract_of, encode, seal
 from shared_events.handlers import Cancel, Later, Output
-from shared_events.writes import Writes, as_rows, over_rows
+from shared_events.writes import Writes, over_rows
 
 MESSAGES = "messages"
 """The topic exchange that carries commands, replies and facts between services."""
@@ -75,10 +75,12 @@ def write(writes: Writes, outgoing: Sequence[Outgoing]) -> None:
             rows = [row for row in rows if row["timer_key"] != key]
         else:
             rows.append(_row(each, each.output, now))
+    if outgoing:
+        writes.last = WAKE_THE_RELAY
     if keys:
         writes.add(_CANCEL, {"keys": keys})
     if rows:
-        writes.add(_INSERT, as_rows(rows))
+        writes.add_rows(_INSERT, rows)
 
 
 def _row(outgoing: Outgoing, output: Message | Later, now: datetime) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from shared_events import outbox, trace
 from shared_events.contract import Message
 from shared_events.handlers import Output
 from shared_events.outbox import Outgoing
-from shared_events.writes import Values, Writes, as_rows
+from shared_events.writes import Values, Writes
 
 
 class UnitOfWork:
@@ -44,7 +44,7 @@ class UnitOfWork:
         No two statements of a transaction may change the same row.
         """
         if rows:
-            self._writes.add(statement, as_rows(rows))
+            self._writes.add_rows(statement, rows)
 
     def save(self) -> None:
         """Write what changed now, to be read again in this transaction."""
@@ -70,6 +70,10 @@ class UnitOfWork:
 
     def complete(self) -> None:
         """Write the changed rows and the outbox, in one round trip. The caller commits."""
+        self.completed().send(self.connection)
+
+    def completed(self) -> Writes:
+        """Return what `complete` would send."""
         self.flush()
         outbox.write(self._writes, self._outgoing)
-        self._writes.send(self.connection, outbox.WAKE_THE_RELAY if self._outgoing else "SELECT 1")
+        return self._writes

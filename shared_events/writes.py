@@ -4,7 +4,7 @@ Each statement becomes a data-modifying part of one `WITH` (PostgreSQL runs all 
 none sees what another writes, so they must not change the same row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from shared_events.statements import run
 
 Values = dict[str, Any]
+_NOTHING = "SELECT 1"
 
 
 def over_rows(columns: str, statement: str) -> str:
@@ -27,18 +28,28 @@ def as_rows(rows: Sequence[Values]) -> Values:
 
 
 class Writes:
-    """Statements of one transaction that wait to be sent, in SQL with `%(name)s` parameters."""
+    """Statements of one transaction that wait to be sent, in SQL with `%(name)s` parameters.
+
+    `last` is sent with them, at the end.
+    """
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[str, Values]] = []
+        self._rows: dict[str, list[Values]] = {}
+        self._others: list[tuple[str, Values]] = []
+        self.last = _NOTHING
 
     def add(self, statement: str, values: Values) -> None:
         """Take in an INSERT, UPDATE or DELETE without a `WITH` of its own."""
-        self._waiting.append((statement, values))
+        self._others.append((statement, values))
 
-    def send(self, connection: Connection, last: str = "SELECT 1") -> None:
-        """Send all that wait, in one round trip, and `last` with them; raises what the first to fail raises."""
-        waiting, self._waiting = self._waiting, []
+    def add_rows(self, statement: str, rows: Iterable[Values]) -> None:
+        """Take in such a statement over rows (`over_rows`); rows of the same statement leave as one."""
+        self._rows.setdefault(statement, []).extend(rows)
+
+    def send(self, connection: Connection) -> None:
+        """Send all that wait, in one round trip; raises what the first to fail raises."""
+        waiting = [*((statement, as_rows(rows)) for statement, rows in self._rows.items()), *self._others]
+        self._rows, self._others = {}, []
         if not waiting:
             return
         values = {
@@ -46,7 +57,19 @@ class Writes:
             for place, (_, values) in enumerate(waiting)
             for name, value in values.items()
         }
-        run(connection, _together(tuple(statement for statement, _ in waiting), last), values)
+        run(connection, _together(tuple(statement for statement, _ in waiting), self.last), values)
+
+
+def joined(many: Iterable[Writes]) -> Writes:
+    """Return what all of these would send, as one. They must not change the same row."""
+    all_of_them = Writes()
+    for each in many:
+        for statement, rows in each._rows.items():
+            all_of_them.add_rows(statement, rows)
+        all_of_them._others += each._others
+        if each.last != _NOTHING:
+            all_of_them.last = each.last
+    return all_of_them
 
 
 @cache

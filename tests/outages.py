@@ -35,6 +35,7 @@ from payments_svc.api import blp as payments_blueprint
 from payments_svc.simulator_provider import SimulatorProvider
 from shared_events import database
 from shared_events.settings import Servers
+from shared_events.spare import Spare
 from shared_http.application import create_api
 from shared_http.settings import HttpSettings
 
@@ -127,7 +128,7 @@ class Bench:
             settings=HttpSettings(servers, dev_key.ISSUER, dev_key.AUDIENCE, keys),
             engine=engine,
             blueprints=[blueprint],
-            config={**config, "SPARE": database.Spare(intake)},
+            config={**config, "SPARE": Spare(intake)},
         )
 
 

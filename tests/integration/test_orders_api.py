@@ -13,6 +13,7 @@ from orders_svc.intake import BackPressure
 from orders_svc.saga import Deadlines, checkout
 from shared_events import database
 from shared_events.settings import Servers
+from shared_events.spare import Spare
 from shared_http.application import create_api
 from shared_http.identity import customer_id_of
 from shared_http.settings import HttpSettings
@@ -40,7 +41,7 @@ class Shop:
             keys=self.issuer,
             config={
                 "CHECKOUT": checkout(Deadlines()),
-                "SPARE": database.Spare(engine),
+                "SPARE": Spare(engine),
                 "BACK_PRESSURE": BackPressure(max_outbox_rows),
             },
         )

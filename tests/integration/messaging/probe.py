@@ -20,7 +20,7 @@ from shared_events import database
 from shared_events.contract import Envelope, Message, seal
 from shared_events.contracts.inventory import ReserveStock
 from shared_events.contracts.values import Line
-from shared_events.outbox import WAKE_THE_RELAY, Outgoing, celery_body, write
+from shared_events.outbox import Outgoing, celery_body, write
 from shared_events.publisher import Parcel, Publisher, connect
 from shared_events.tables import DEAD_LETTERS
 from shared_events.writes import Writes
@@ -148,7 +148,7 @@ class Service:
         writes = Writes()
         write(writes, [Outgoing(message, journey or uuid4()) for message in messages])
         with self.engine.begin() as connection:
-            writes.send(connection, WAKE_THE_RELAY)
+            writes.send(connection)
             found = connection.exec_driver_sql("SELECT id FROM outbox WHERE xmin = pg_current_xact_id()::xid")
             return list(found.scalars())
 

@@ -31,6 +31,7 @@ from payments_svc.simulator_provider import SimulatorProvider
 from shared_events import database
 from shared_events.publisher import connect
 from shared_events.settings import Servers
+from shared_events.spare import Spare
 from shared_http.application import create_api
 from shared_http.healing import healing_route
 from shared_http.ops import ops_routes
@@ -207,7 +208,7 @@ class SmallShop:
             keys=self.issuer,
             config={
                 "CHECKOUT": saga,
-                "SPARE": database.Spare(self.engines[service]),
+                "SPARE": Spare(self.engines[service]),
                 "BACK_PRESSURE": BackPressure(1_000_000),
                 "PROVIDER": self.provider,
             },

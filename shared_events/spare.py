@@ -1,0 +1,104 @@
+"""Connections and a group commit for the busiest request: the one that takes in orders."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from shared_events.database import drop, is_lost
+from shared_events.work import UnitOfWork
+from shared_events.writes import Writes, joined
+
+W = TypeVar("W", bound=UnitOfWork)
+
+
+class Spare:
+    """Connections that stay ready between uses, each statement a transaction of its own.
+
+    To take one from the engine's pool and to give it back costs as much as a statement. They are as many as were in
+    use at once, so the engine is to be theirs alone. One on which anything failed is given up, and if the server is
+    gone, all of them.
+    """
+
+    def __init__(self, source: Engine) -> None:
+        self._engine = source
+        self._idle: deque[Connection] = deque()
+        self._group = _GroupCommit()
+
+    @contextmanager
+    def one_statement(self, work: Callable[[Connection], W]) -> Iterator[W]:
+        """Give a unit of work that reads outside a transaction; on leaving, all that it wrote is one statement.
+
+        One statement is a transaction, so neither BEGIN nor COMMIT is sent. For work that takes no locks. What other
+        threads write at the same time is part of the same statement, unless that fails.
+        """
+        connection = self._take()
+        try:
+            unit = work(connection)
+            yield unit
+            self._group.send(unit.completed(), connection)
+        except BaseException:
+            self._give_up(connection)
+            raise
+        self._idle.append(connection)
+
+    def _take(self) -> Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+    def _give_up(self, connection: Connection) -> None:
+        if connection.invalidated:
+            with suppress(IndexError):
+                while True:
+                    drop(self._idle.pop())  # as old, and as dead
+        connection.close()
+
+
+class _Wanted:
+    """What one thread wants written, and what came of it."""
+
+    def __init__(self, writes: Writes) -> None:
+        self.writes = writes
+        self.is_done = False
+        self.error: BaseException | None = None
+
+
+class _GroupCommit:
+    """While one thread's writes are sent, those of others gather, and leave as one statement: one commit for all."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[_Wanted] = deque()
+        self._sending = threading.Lock()
+
+    def send(self, writes: Writes, connection: Connection) -> None:
+        """Write these, by this connection or another thread's. Raises what they lead to."""
+        mine = _Wanted(writes)
+        self._waiting.append(mine)
+        with self._sending:
+            if not mine.is_done:
+                self._send_all(connection)
+        if mine.error is not None:
+            raise mine.error
+
+    def _send_all(self, connection: Connection) -> None:
+        group = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        error = _try(lambda: joined(each.writes for each in group).send(connection))
+        for each in group:
+            if error is not None and len(group) > 1 and not is_lost(error):
+                each.error = _try(lambda: joined([each.writes]).send(connection))  # noqa: B023  it runs here
+            else:
+                each.error = error
+            each.is_done = True
+
+
+def _try(do: Callable[[], None]) -> BaseException | None:
+    try:
+        do()
+    except BaseException as error:  # whatever it is, it must not be lost with the thread that others wait for
+        return error
+    return None
