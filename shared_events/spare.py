@@ -60,40 +60,57 @@ class Spare:
 
 
 class _Wanted:
-    """What one thread wants written, and what came of it."""
+    """What one thread wants written, and what came of it; `turn` is released when it is done, or is to be led."""
 
     def __init__(self, writes: Writes) -> None:
         self.writes = writes
         self.is_done = False
         self.error: BaseException | None = None
+        self.turn = threading.Semaphore(0)
 
 
 class _GroupCommit:
     """While one thread's writes are sent, those of others gather, and leave as one statement: one commit for all."""
 
     def __init__(self) -> None:
-        self._waiting: deque[_Wanted] = deque()
-        self._sending = threading.Lock()
+        self._waiting: list[_Wanted] = []
+        self._lock = threading.Lock()
+        self._somebody_leads = False
 
     def send(self, writes: Writes, connection: Connection) -> None:
         """Write these, by this connection or another thread's. Raises what they lead to."""
         mine = _Wanted(writes)
-        self._waiting.append(mine)
-        with self._sending:
-            if not mine.is_done:
-                self._send_all(connection)
+        with self._lock:
+            self._waiting.append(mine)
+            leads, self._somebody_leads = not self._somebody_leads, True
+        if not leads:
+            mine.turn.acquire()
+        if not mine.is_done:
+            self._lead(connection)
         if mine.error is not None:
             raise mine.error
 
-    def _send_all(self, connection: Connection) -> None:
-        group = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        error = _try(lambda: joined(each.writes for each in group).send(connection))
-        for each in group:
-            if error is not None and len(group) > 1 and not is_lost(error):
-                each.error = _try(lambda: joined([each.writes]).send(connection))  # noqa: B023  it runs here
-            else:
-                each.error = error
-            each.is_done = True
+    def _lead(self, connection: Connection) -> None:
+        """Send all that wait, tell their threads, and let one of those that came meanwhile lead."""
+        with self._lock:
+            group, self._waiting = self._waiting, []
+        _send(group, connection)
+        with self._lock:
+            following = self._waiting[:1]
+            self._somebody_leads = bool(following)
+        for each in group + following:
+            each.turn.release()
+
+
+def _send(group: list[_Wanted], connection: Connection) -> None:
+    """Send these as one statement; if that is refused, each by itself."""
+    error = _try(lambda: joined(each.writes for each in group).send(connection))
+    for each in group:
+        if error is not None and len(group) > 1 and not is_lost(error):
+            each.error = _try(lambda: joined([each.writes]).send(connection))  # noqa: B023  it runs here
+        else:
+            each.error = error
+        each.is_done = True
 
 
 def _try(do: Callable[[], None]) -> BaseException | None:

@@ -115,14 +115,14 @@ def _at_once(engine: Engine, events: dict[str, UUID]) -> dict[str, Exception | N
         except DBAPIError as error:
             outcomes[event] = error
 
-    ready = threading.Barrier(len(events) + 1)
+    ready = threading.Barrier(len(events))
     threads = [threading.Thread(target=write, args=pair) for pair in events.items()]
-    with spare._group._sending:
-        for thread in threads:
-            thread.start()
-        ready.wait()
-        while len(spare._group._waiting) < len(events):
-            time.sleep(0.001)
+    spare._group._somebody_leads = True
+    for thread in threads:
+        thread.start()
+    while len(spare._group._waiting) < len(events):
+        time.sleep(0.001)
+    spare._group._waiting[0].turn.release()
     for thread in threads:
         thread.join()
     return outcomes
