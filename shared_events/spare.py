@@ -7,8 +7,9 @@ from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import InterfaceError, OperationalError
 
-from shared_events.database import drop, is_lost
+from shared_events.database import drop
 from shared_events.work import UnitOfWork
 from shared_events.writes import Writes, joined
 
@@ -102,11 +103,15 @@ class _GroupCommit:
             each.turn.release()
 
 
+_NOBODY_S_FAULT = (OperationalError, InterfaceError)
+"""Locks that are not to be had, time-outs, a server that is gone: to try one by one would only wait as many times."""
+
+
 def _send(group: list[_Wanted], connection: Connection) -> None:
-    """Send these as one statement; if that is refused, each by itself."""
+    """Send these as one statement; if what is in it is refused, each by itself."""
     error = _try(lambda: joined(each.writes for each in group).send(connection))
     for each in group:
-        if error is not None and len(group) > 1 and not is_lost(error):
+        if error is not None and len(group) > 1 and not isinstance(error, _NOBODY_S_FAULT):
             each.error = _try(lambda: joined([each.writes]).send(connection))  # noqa: B023  it runs here
         else:
             each.error = error

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from orders_svc.tables import OrdersWork
 from shared_events import database
@@ -93,7 +93,8 @@ def _entry(work: OrdersWork, order_id: UUID, event: str) -> None:
 def order_id(engine: Engine) -> UUID:
     """An order for entries to be about."""
     with engine.begin() as connection:
-        return run(connection, _ORDER)[0].id
+        made: UUID = run(connection, _ORDER)[0].id
+        return made
 
 
 def _entries(engine: Engine, order_id: UUID) -> list[tuple[str, int]]:
@@ -145,3 +146,15 @@ def test_one_that_the_database_refuses_takes_none_of_the_others_with_it(
     assert isinstance(outcomes["of no order"], IntegrityError)
     assert (outcomes["a"], outcomes["c"]) == (None, None)
     assert sorted(event for event, _ in _entries(engine, order_id)) == ["a", "c"]
+
+
+def test_what_nobody_is_to_blame_for_is_waited_for_once(engine: Engine, order_id: UUID) -> None:
+    with engine.begin() as connection:
+        run(connection, "LOCK TABLE order_entries")
+        began = time.monotonic()
+        outcomes = _at_once(engine, dict.fromkeys("ab", order_id))
+        waited_s = time.monotonic() - began
+
+    assert {type(error) for error in outcomes.values()} == {OperationalError}
+    assert waited_s < 8, "5 s is lock_timeout"
+    assert _entries(engine, order_id) == []
