@@ -109,18 +109,18 @@ _NOBODY_S_FAULT = (OperationalError, InterfaceError)
 
 def _send(group: list[_Wanted], connection: Connection) -> None:
     """Send these as one statement; if what is in it is refused, each by itself."""
-    error = _try(lambda: joined(each.writes for each in group).send(connection))
+    error = _try(joined(each.writes for each in group), connection)
     for each in group:
         if error is not None and len(group) > 1 and not isinstance(error, _NOBODY_S_FAULT):
-            each.error = _try(lambda: joined([each.writes]).send(connection))  # noqa: B023  it runs here
+            each.error = _try(each.writes, connection)
         else:
             each.error = error
         each.is_done = True
 
 
-def _try(do: Callable[[], None]) -> BaseException | None:
+def _try(writes: Writes, connection: Connection) -> BaseException | None:
     try:
-        do()
+        writes.send(connection)
     except BaseException as error:  # whatever it is, it must not be lost with the thread that others wait for
         return error
     return None

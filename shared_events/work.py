@@ -39,7 +39,7 @@ class UnitOfWork:
         raise NotImplementedError
 
     def write(self, statement: str, rows: Sequence[Values]) -> None:
-        """Let a statement over these rows (`writes.rows_of`) leave with the others, if there are any rows.
+        """Let a statement over these rows (`writes.over_rows`) leave with the others, if there are any rows.
 
         No two statements of a transaction may change the same row.
         """

@@ -98,7 +98,7 @@ def test_an_undo_is_never_held_up_by_a_dead_letter_whose_replay_charges_nothing(
 def test_goods_held_for_an_order_that_nobody_knows_are_asked_about_and_released(shop: SmallShop) -> None:
     order_id = reserved_for_nobody(shop, hold_s=1.0)
 
-    eventually(lambda: shop.reservation(order_id) == "released")
+    assert eventually(lambda: shop.reservation(order_id) == "released")
 
 
 def test_goods_held_for_an_order_that_still_waits_are_asked_about_and_kept(shop: SmallShop) -> None:
@@ -178,7 +178,7 @@ def test_goods_held_without_need_are_let_go_by_healing(shop: SmallShop) -> None:
 
     shop.post("/ops/inventory/healing", {"order_ids": [str(order_id)], "idle_s": 0})
 
-    eventually(lambda: shop.reservation(order_id) == "released")
+    assert eventually(lambda: shop.reservation(order_id) == "released")
 
 
 def test_the_undos_of_a_cancelled_order_are_repeated_by_healing_and_change_nothing(shop: SmallShop) -> None:
