@@ -75,6 +75,27 @@ OF_MESSAGING = (
         f"{_MESSAGING}/test_crashes.py::test_a_message_that_kills_its_process_once_takes_effect_once",
     ),
     Removal(
+        "bundle-finished",
+        "A bundle is acknowledged when all of its messages are done with",
+        "acknowledged with the first",
+        (
+            Edit(
+                "shared_events/batches.py",
+                "            if not parked.post.unfinished:\n",
+                "            if parked.post not in posts:\n",
+            ),
+        ),
+        "tests/unit/test_acknowledgements.py::test_only_what_is_finished_is_acknowledged_and_all_of_it",
+    ),
+    Removal(
+        "group-refused",
+        "Group commit: what one order is refused for is not the others' answer",
+        "the refusal is everybody's",
+        (Edit("shared_events/spare.py", "not isinstance(error, _NOBODY_S_FAULT)", "False"),),
+        "tests/integration/test_spare_connections.py::"
+        "test_one_that_the_database_refuses_takes_none_of_the_others_with_it",
+    ),
+    Removal(
         "alone",
         "A bad message of a batch hurts only itself",
         "the batch fails as one",
