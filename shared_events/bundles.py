@@ -40,16 +40,18 @@ def may_share(body: bytes) -> bool:
     return body.startswith(BODY_HEAD) and body.endswith(BODY_TAIL)
 
 
-def sized(bodies: Iterable[bytes]) -> Iterator[int]:
-    """Yield, for bodies in a row, how many of the next may share a bundle."""
-    count = size = 0
-    for body in bodies:
-        if count and (count == AT_MOST or size + len(body) > LARGEST):
-            yield count
-            count = size = 0
-        count, size = count + 1, size + len(body)
-    if count:
-        yield count
+def grouped(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    """Yield outbox rows of one type in groups, each for one bundle."""
+    group: list[Any] = []
+    size = 0
+    for row in rows:
+        if group and (len(group) == AT_MOST or size + len(row.body) > LARGEST):
+            yield group
+            group, size = [], 0
+        group.append(row)
+        size += len(row.body)
+    if group:
+        yield group
 
 
 def join(bodies: Sequence[bytes]) -> bytes:

@@ -23,7 +23,7 @@ register(  # type: ignore[no-untyped-call]
 gc.freeze()
 gc.set_threshold(50_000, 50, 100)
 
-ENDINGS = {"task-succeeded", "task-failed", "task-retried"}
+_ENDINGS = {"task-succeeded", "task-failed", "task-retried"}
 
 
 class _Task(Task):  # type: ignore[misc]
@@ -52,7 +52,7 @@ class _OneEventEach(flower.events.EventsState):  # type: ignore[misc]
 
     def event(self, event: dict[str, Any]) -> None:
         super().event(event)
-        if event["type"] in ENDINGS:
+        if event["type"] in _ENDINGS:
             self.counter[event["hostname"]]["task-received"] += 1
             self.metrics.events.labels(event["hostname"], "task-received", event.get("name", "")).inc()
 

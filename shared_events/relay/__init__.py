@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -213,16 +212,15 @@ def _headers(row: Any) -> dict[str, Any]:
 def _bundled(rows: Sequence[Any]) -> list[list[Any]]:
     """Put the rows together that may travel together: of one type, and no facts; a replay goes by itself."""
     kinds: dict[tuple[str, str], list[Any]] = {}
-    alone = []
+    groups = []
     for row in rows:
         if row.headers is None and not _is_fact(row.type) and bundles.may_share(row.body):
             kinds.setdefault((row.exchange, row.routing_key), []).append(row)
         else:
-            alone.append([row])
+            groups.append([row])
     for alike in kinds.values():
-        remaining = iter(alike)
-        alone += [list(islice(remaining, count)) for count in bundles.sized([row.body for row in alike])]
-    return alone
+        groups += bundles.grouped(alike)
+    return groups
 
 
 def _parcel(rows: Sequence[Any]) -> Parcel:
