@@ -27,8 +27,9 @@ ALICE = "alice@example.com"
 class Shop:
     """The API as a customer, staff or a stranger see it."""
 
-    def __init__(self, engine: Engine, redis_url: str, max_outbox_rows: int = 1000) -> None:
+    def __init__(self, engine: Engine, spare: Spare, redis_url: str, max_outbox_rows: int = 1000) -> None:
         self.engine = engine
+        self.spare = spare
         self.issuer = Issuer()
         settings = HttpSettings(
             Servers("", "amqp://127.0.0.1:1", redis_url), ISSUER, AUDIENCE, "file:///nowhere"
@@ -41,7 +42,7 @@ class Shop:
             keys=self.issuer,
             config={
                 "CHECKOUT": checkout(Deadlines()),
-                "SPARE": Spare(engine),
+                "SPARE": spare,
                 "BACK_PRESSURE": BackPressure(max_outbox_rows),
             },
         )
@@ -73,8 +74,13 @@ def engine(servers: Any) -> Iterator[Engine]:
     made.dispose()
 
 
+@pytest.fixture(scope="module")
+def spare(engine: Engine) -> Spare:
+    return Spare(engine)  # one for all tests: each keeps the connections that it took
+
+
 @pytest.fixture
-def shop(engine: Engine, servers: Any) -> Shop:
+def shop(engine: Engine, spare: Spare, servers: Any) -> Shop:
     tables = "orders, order_entries, products, customers, outbox, idempotency_keys"
     with engine.begin() as connection:
         connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
@@ -89,7 +95,7 @@ def shop(engine: Engine, servers: Any) -> Shop:
                 text("INSERT INTO products VALUES (:sku, :sku, :price, :currency, :active, 1)"),
                 {"sku": sku, "price": price, "currency": currency, "active": active},
             )
-    return Shop(engine, servers.access.redis_url("orders"))
+    return Shop(engine, spare, servers.access.redis_url("orders"))
 
 
 def test_an_order_is_accepted_priced_by_us_and_begun(shop: Shop) -> None:
@@ -210,7 +216,7 @@ def test_a_suspended_customer_is_refused_but_still_gets_an_answer_to_an_old_key(
 
 def test_new_orders_wait_when_the_outbox_is_full_and_old_keys_are_answered(shop: Shop, servers: Any) -> None:
     accepted = shop.order(LAMP, key="before-the-rush")
-    full = Shop(shop.engine, servers.access.redis_url("orders"), max_outbox_rows=1)
+    full = Shop(shop.engine, shop.spare, servers.access.redis_url("orders"), max_outbox_rows=1)
 
     refused = full.order(LAMP)
 
