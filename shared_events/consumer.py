@@ -166,6 +166,16 @@ class StrictConsumer(Consumer):  # type: ignore[misc]
         take: Callable[[Any], None] = self._batches.take
         return take
 
+    def on_close(self) -> None:
+        """Part with the connection, but not with what a pool process was handed.
+
+        Celery forgets a job whose process has not yet said that it took it: its messages would come back although
+        they are handled, and a stop would wait 30 s for a result that nobody reads.
+        """
+        for job in self.pool._pool._cache.values():
+            job._accepted |= job._write_to is not None
+        super().on_close()
+
     def on_send_event_buffered(self) -> None:
         """Send what Flower is told a few times a second, together (Celery would at each turn of its loop)."""
         if not self._events_are_due:

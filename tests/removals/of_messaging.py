@@ -88,6 +88,20 @@ OF_MESSAGING = (
         "tests/unit/test_acknowledgements.py::test_only_what_is_finished_is_acknowledged_and_all_of_it",
     ),
     Removal(
+        "handed-over",
+        "A stop ends what a pool process was handed",
+        "Celery forgets what the process has not said it took",
+        (
+            Edit(
+                "shared_events/consumer.py",
+                "            job._accepted |= job._write_to is not None\n",
+                "            pass\n",
+            ),
+        ),
+        f"{_MESSAGING}/test_graceful_stop.py::"
+        "test_what_a_pool_process_was_handed_is_done_although_it_had_not_said_that_it_took_it",
+    ),
+    Removal(
         "group-refused",
         "Group commit: what one order is refused for is not the others' answer",
         "the refusal is everybody's",

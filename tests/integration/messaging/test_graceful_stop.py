@@ -1,5 +1,8 @@
 """A worker that is told to stop finishes what it has begun, and gives back at once what it has not."""
 
+import os
+import signal
+from pathlib import Path
 from uuid import UUID
 
 from probe import Probe, eventually, order_of
@@ -41,3 +44,25 @@ def test_a_stop_under_load_handles_or_returns_every_message_and_none_both(idle_p
     assert len(returned) == len(set(returned))
     assert set(returned) | handled >= {message.id for message in sent}
     assert set(returned) & handled == set()
+
+
+def test_what_a_pool_process_was_handed_is_done_although_it_had_not_said_that_it_took_it(
+    idle_probe: Probe,
+) -> None:
+    worker = idle_probe.worker(concurrency=1)
+    (pool_process,) = idle_probe.pool_processes()
+    handed = order_of("good")
+
+    os.kill(pool_process, signal.SIGSTOP)
+    idle_probe.send(handed)
+    eventually(lambda: idle_probe.depth("inventory") == 0)
+    assert worker.pid
+    threads = Path(f"/proc/{worker.pid}/task")
+    eventually(lambda: len(list(threads.iterdir())) == 1)
+    os.kill(worker.pid, signal.SIGTERM)
+    eventually(lambda: len(list(threads.iterdir())) > 1)  # one of them while it waits for its pool to end
+    os.kill(pool_process, signal.SIGCONT)
+
+    assert worker.wait(10)
+    assert idle_probe.effects(handed) == 1
+    assert idle_probe.received("inventory") == []
