@@ -1,4 +1,4 @@
-"""The customers: a process that sends orders to one API and notes how long each answer took.
+"""The customers: a process that sends orders to an API and notes how long each answer took.
 
 `python -m bench.generator` reads a Wanted as JSON from standard input and prints a Sent. Raw HTTP over asyncio, so that
 it costs a small part of what it measures. It ends by itself: with its parent, and when its time is over.
@@ -29,13 +29,13 @@ _ACCEPTED = 202
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to send: so many orders under keys and a reference of the run.
+    """What to send: so many orders under keys and a reference of the run, to the API processes on these ports in turn.
 
     `rate`: orders a second, each due at a fixed time whatever became of those before it (open loop); None sends the
     next order of a connection when the one before it is answered (closed loop). `hot`: one SKU in every order.
     """
 
-    port: int
+    ports: list[int]
     run: str
     tokens: list[str]
     skus: list[str]
@@ -74,7 +74,7 @@ class Orders:
         rest = {"payment_method": "tok_visa", "shipping_address": _ADDRESS, "reference": wanted.run}
         self._rest = json.dumps(rest)[1:]
         self._heads = [
-            f"POST /v1/orders HTTP/1.1\r\nHost: 127.0.0.1:{wanted.port}\r\nAuthorization: Bearer {token}\r\n"
+            f"POST /v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
             "Content-Type: application/json\r\nAccept: application/json\r\n"
             for token in wanted.tokens
         ]
@@ -164,8 +164,9 @@ class Load:
     async def run(self) -> Sent:
         """Send all, and return when each has its answer."""
         its = self._wanted
-        for _ in range(min(its.connections, its.orders)):
-            _, made = await self._loop.create_connection(lambda: Connection(self), "127.0.0.1", its.port)
+        for number in range(min(its.connections, its.orders)):
+            port = its.ports[number % len(its.ports)]
+            _, made = await self._loop.create_connection(lambda: Connection(self), "127.0.0.1", port)
             self._idle.append(made)
         self.sent.began = time.time()
         if its.rate is None:

@@ -13,7 +13,7 @@ import httpx2
 
 from bench.contenders import Contender, Servers
 from bench.generator import Sent
-from bench.place import HOT, PIECES, Place
+from bench.place import CORES, HOT, PIECES, Place
 from local_stack import http
 from local_stack.leftovers import MARK
 from local_stack.ports import free_port
@@ -33,7 +33,7 @@ class Guest:
 
     contender: Contender
     servers: Servers
-    port: int
+    ports: list[int]
     place: Place
     kinds: dict[int, str] = field(default_factory=dict)
     apart: frozenset[str] = frozenset({"simulator"})
@@ -79,9 +79,9 @@ def hosted(place: Place, contender: Contender) -> Iterator[Guest]:
     simulator = _simulator(place, contender.name)
     servers = _servers(place, simulator)
     contender.prepare(servers, [*place.skus, HOT], PIECES)
-    guest = Guest(contender, servers, free_port(), place)
+    guest = Guest(contender, servers, [free_port() for _ in range(doors_of(contender))], place)
     children = [(simulator, "simulator")]
-    for number, command in enumerate(contender.processes(servers, guest.port)):
+    for number, command in enumerate(contender.processes(servers, guest.ports)):
         name = f"{contender.name}-{command.kind}-{number}"
         children.append((_process(place, name, list(command.argv), command.environment), command.kind))
     try:
@@ -98,9 +98,14 @@ def hosted(place: Place, contender: Contender) -> Iterator[Guest]:
             child.stop()
 
 
+def doors_of(contender: Contender) -> int:
+    """Return how many API processes it has: one, but one for each core where the door is all there is."""
+    return CORES if contender.intake_only else 1
+
+
 def _is_up(guest: Guest) -> bool:
-    answer = http.get(f"http://127.0.0.1:{guest.port}/health/live")
-    return answer is not None and answer.status == 200 and guest.contender.ready(guest.servers)
+    answers = [http.get(f"http://127.0.0.1:{port}/health/live") for port in guest.ports]
+    return all(each and each.status == 200 for each in answers) and guest.contender.ready(guest.servers)
 
 
 def _await(name: str, children: list[Process], is_up: Callable[[], bool]) -> None:

@@ -35,9 +35,9 @@ class Ours:
         self._audits = {service: place.audit(service) for service in SERVICES}
 
     @property
-    def port(self) -> int:
-        """Return the port of Orders' API."""
-        return self._place.port_of("orders-api")
+    def ports(self) -> list[int]:
+        """Return the port of each process of Orders' API."""
+        return self._place.ports_of("orders-api")
 
     @property
     def skus(self) -> Sequence[str]:

@@ -1,5 +1,6 @@
 """The bench's own stack: empty at its start, in a directory of its own, stocked with products and customers."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import psycopg
 from bench.accounting import processes
 from local_stack import client, given, state
 from local_stack.access import Access
+from local_stack.blueprint import base_of
 from orderflow_cli import dev_key
 from orderflow_cli.client import LOCAL, Api, Deployment
 from orderflow_cli.errors import CommandError
@@ -22,6 +24,7 @@ from orderflow_cli.own_stack import running_stack
 SKUS = [f"BENCH-{number:04}" for number in range(1000)]
 HOT = "BENCH-HOT"
 PIECES = 1_000_000_000
+CORES = len(os.sched_getaffinity(0))
 CUSTOMERS = [f"bench-{number}@example.com" for number in range(8)]
 OURS = (*SERVICES, "flower")
 """What `stop` and `start` call all processes of our own that work: the services', and Flower."""
@@ -59,10 +62,20 @@ class Place:
         """Return a token for each customer, good for an hour from now."""
         return [dev_key.sign(self.data, subject=email, scopes="customer") for email in CUSTOMERS]
 
-    def port_of(self, name: str) -> int:
-        """Return the port of a process."""
-        address = next(each["address"] for each in client.processes(self.data) if each["name"] == name)
-        return int(address.rpartition(":")[2])
+    def ports_of(self, base: str) -> list[int]:
+        """Return the port of each process of a kind."""
+        own = [each for each in client.processes(self.data) if base_of(each["name"]) == base]
+        return [int(each["address"].rpartition(":")[2]) for each in own]
+
+    @contextmanager
+    def doors(self, count: int) -> Iterator[None]:
+        """Run so many processes of Orders' API, and at the end one."""
+        self._resize(count)
+        yield
+        self._resize(1)
+
+    def _resize(self, count: int) -> None:
+        client.resize(self.data, {"orders-api": count}, None, lambda _: None)
 
     def roots(self) -> dict[int, str]:
         """Return the kind of each process that lives, by its id, and `other` for the supervisor of all."""

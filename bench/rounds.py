@@ -6,7 +6,7 @@ from bench import figures
 from bench.contenders import Contender
 from bench.course import Course, saga_figures
 from bench.guests import Guest, hosted
-from bench.place import OURS
+from bench.place import CORES, OURS
 from bench.sizes import Size
 from bench.turns import Turn, closed, opened
 from orderflow_cli.errors import CommandError
@@ -52,7 +52,11 @@ class Rounds:
             self._keep("hot", "orderflow", its.saga("hot", hot=True))
         if "intake" in its.sections:
             its.place.stop(*its.place.names(*WORKING))
-            turn = closed(its.ours, its.run_name("intake"), its.size.orders, drained=False)
+            with its.place.doors(CORES):
+                closed(
+                    its.ours, its.run_name("warm"), its.size.orders, drained=False
+                )  # they learn the prices
+                turn = closed(its.ours, its.run_name("intake"), its.size.orders, drained=False)
             self._keep("intake", "orderflow", turn)
             its.place.start(*its.place.names(*WORKING))
             its.drain()

@@ -6,6 +6,7 @@ from bench import figures
 from bench.accounting import kinds_of, processes
 from bench.course import Course
 from bench.finished import copy_finished
+from bench.place import CORES
 from bench.quota import NoQuota, quota
 from bench.rounds import WORKING
 from bench.turns import Turn, closed, insist, opened
@@ -33,14 +34,15 @@ def latency(its: Course) -> None:
 def intake(its: Course) -> None:
     """Measure the time of a 202 while nothing else works, at low load and at 70 % of what the door can take."""
     its.place.stop(*its.place.names(*WORKING))
-    closed(its.ours, its.run_name("warm"), its.size.warm, drained=False)
     answered = {}
     most = _PART * float(its.document["intake_per_s"])
     paces = {"low": (its.size.low_rate, its.size.low_s / 2), "at_70": (most, its.size.high_s / 2)}
-    for name, (rate, seconds) in paces.items():
-        turn = opened(its.ours, its.run_name(f"intake-{name}"), rate, seconds, drained=False)
-        its.note(f"intake, {name}", turn)
-        answered[name] = figures.shown(turn.intake_ms)
+    with its.place.doors(CORES):
+        closed(its.ours, its.run_name("warm"), its.size.warm, drained=False)
+        for name, (rate, seconds) in paces.items():
+            turn = opened(its.ours, its.run_name(f"intake-{name}"), rate, seconds, drained=False)
+            its.note(f"intake, {name}", turn)
+            answered[name] = figures.shown(turn.intake_ms)
     its.document["intake_ms"] = answered
     _resume(its)
     its.check()

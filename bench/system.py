@@ -7,15 +7,15 @@ from bench.generator import Sent
 
 
 class System(Protocol):
-    """A system whose processes run and take POST /v1/orders on a port of this machine."""
+    """A system whose processes run and take POST /v1/orders on ports of this machine."""
 
     @property
     def name(self) -> str:
         """Return what it is called in tables."""
 
     @property
-    def port(self) -> int:
-        """Return its API's own port."""
+    def ports(self) -> list[int]:
+        """Return the own port of each of its API processes."""
 
     @property
     def apart(self) -> frozenset[str]:

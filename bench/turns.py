@@ -96,7 +96,7 @@ def opened(system: System, run: str, rate: float, seconds: float, *, drained: bo
 
 def _wanted(system: System, run: str, orders: int, rate: float | None, *, hot: bool) -> Wanted:
     return Wanted(
-        port=system.port,
+        ports=system.ports,
         run=run,
         tokens=system.tokens(),
         skus=list(system.skus),

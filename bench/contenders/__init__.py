@@ -69,8 +69,8 @@ class Contender(Protocol):
     def prepare(self, servers: Servers, skus: Sequence[str], pieces: int) -> None:
         """Make its databases and queues anew, empty, with so many pieces of each SKU. No process may run."""
 
-    def processes(self, servers: Servers, api_port: int) -> list[Command]:
-        """Return what to start, workers first; the API listens on 127.0.0.1 and `api_port`, without TLS.
+    def processes(self, servers: Servers, api_ports: Sequence[int]) -> list[Command]:
+        """Return what to start, workers first; an API listens on each of these ports of 127.0.0.1, without TLS.
 
         The API answers 200 to GET /health/live when it is up. It takes POST /v1/orders as Orderflow does: bearer
         token, Idempotency-Key (not looked at), the same body; it answers 202. All end on SIGTERM.

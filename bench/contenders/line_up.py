@@ -22,10 +22,10 @@ class _Shop:
         """See Contender."""
         Databases(servers.postgres_admin_url, self.name).make(skus, pieces)
 
-    def processes(self, servers: Servers, api_port: int) -> list[Command]:
+    def processes(self, servers: Servers, api_ports: Sequence[int]) -> list[Command]:
         """See Contender."""
         factory = f"bench.contenders.{self.module}:create_app"
-        return [Command("api", api_command(factory, api_port), self._environment(servers))]
+        return [Command("api", api_command(factory, port), self._environment(servers)) for port in api_ports]
 
     def ready(self, servers: Servers) -> bool:  # noqa: ARG002
         """See Contender."""
@@ -69,7 +69,7 @@ class _OnRabbitMQ(_Shop):
         super().prepare(servers, skus, pieces)
         queues.make_anew(servers.amqp_url, self.queues)
 
-    def processes(self, servers: Servers, api_port: int) -> list[Command]:
+    def processes(self, servers: Servers, api_ports: Sequence[int]) -> list[Command]:
         """See Contender."""
         workers = [
             Command(
@@ -79,7 +79,7 @@ class _OnRabbitMQ(_Shop):
             )
             for service in SERVICES
         ]
-        return [*workers, *super().processes(servers, api_port)]
+        return [*workers, *super().processes(servers, api_ports)]
 
     def ready(self, servers: Servers) -> bool:
         """See Contender."""

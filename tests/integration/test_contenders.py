@@ -87,7 +87,7 @@ def at_work(contender: Contender, servers: Servers, home: Path) -> Iterator[str]
     """Yield the URL of its API."""
     contender.prepare(servers, SKUS, PIECES)
     port = free_port()
-    commands = contender.processes(servers, port)
+    commands = contender.processes(servers, [port])
     with ThreadPoolExecutor() as pool:
         everything = [
             running(home, f"{number}-{command.kind}", list(command.argv), dict(command.environment))

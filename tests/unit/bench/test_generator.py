@@ -26,6 +26,7 @@ class Door(socketserver.StreamRequestHandler):
     """An API that accepts everything; it stalls before the answer to one order."""
 
     stalls_at: ClassVar[bytes] = b"none"
+    names: ClassVar[bytes] = b""
     status: ClassVar[str] = "202 Accepted"
 
     def handle(self) -> None:
@@ -39,9 +40,15 @@ class Door(socketserver.StreamRequestHandler):
             if key.endswith(self.stalls_at):
                 time.sleep(STALL_S)
             assert json.loads(body)["lines"]
-            location = b"/v1/orders/" + key
+            location = b"/v1/orders/" + self.names + key
             answer = f"HTTP/1.1 {self.status}\r\nLocation: ".encode() + location
             self.wfile.write(answer + b"\r\nContent-Length: 2\r\n\r\n{}")
+
+
+class Other(Door):
+    """Another such API, as its answers tell."""
+
+    names: ClassVar[bytes] = b"other-"
 
 
 class Doors(socketserver.ThreadingTCPServer):
@@ -55,7 +62,7 @@ def wanted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wanted]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         skus = [f"S{number}" for number in range(9)]
         port = server.server_address[1]
-        yield Wanted(port, "run", ["t0", "t1"], skus, 12, 3, os.getpid(), 30)
+        yield Wanted([port], "run", ["t0", "t1"], skus, 12, 3, os.getpid(), 30)
         server.shutdown()
 
 
@@ -104,6 +111,17 @@ def test_every_order_is_sent_once_and_each_answer_is_noted(wanted: Wanted, rate:
     assert len(sent.latencies_ms) == 12
     assert sent.statuses == {"202": 12}
     assert sent.ended > sent.began
+
+
+def test_orders_go_to_every_api_process(wanted: Wanted) -> None:
+    with Doors(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+        sent = send(replace(wanted, ports=[*wanted.ports, server.server_address[1]], connections=4))
+        server.shutdown()
+
+    assert sorted(number for number, _ in sent.accepted) == list(range(12))
+    assert {order_id.partition("-")[0] for _, order_id in sent.accepted} == {"run", "other"}
 
 
 def test_an_order_that_waits_for_a_free_connection_is_late_since_it_was_due(
