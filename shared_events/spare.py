@@ -1,6 +1,7 @@
 """Connections and a group commit for the busiest request: the one that takes in orders."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -70,13 +71,20 @@ class _Wanted:
         self.turn = threading.Semaphore(0)
 
 
+_GATHERING_S = 0.001
+
+
 class _GroupCommit:
-    """While one thread's writes are sent, those of others gather, and leave as one statement: one commit for all."""
+    """While one thread's writes are sent, those of others gather, and leave as one statement: one commit for all.
+
+    While they come several at a time, each group waits a moment for more.
+    """
 
     def __init__(self) -> None:
         self._waiting: list[_Wanted] = []
         self._lock = threading.Lock()
         self._somebody_leads = False
+        self._last_size = 0
 
     def send(self, writes: Writes, connection: Connection) -> None:
         """Write these, by this connection or another thread's. Raises what they lead to."""
@@ -93,8 +101,11 @@ class _GroupCommit:
 
     def _lead(self, connection: Connection) -> None:
         """Send all that wait, tell their threads, and let one of those that came meanwhile lead."""
+        if self._last_size > 1:
+            time.sleep(_GATHERING_S)
         with self._lock:
             group, self._waiting = self._waiting, []
+        self._last_size = len(group)
         _send(group, connection)
         with self._lock:
             following = self._waiting[:1]
