@@ -4,7 +4,7 @@ One transaction for many messages costs little more than for one, so under load 
 little to do it would only make people wait. What came together the last time tells which it is.
 """
 
-LONGEST_S = 0.03
+LONGEST_S = 0.025
 _FOR_EACH_S = 0.002
 
 
