@@ -5,13 +5,14 @@ from uuid import UUID
 
 from flask import Response, current_app
 from sqlalchemy import Row
+from sqlalchemy.exc import IntegrityError
 
 from orders_svc import queries
 from orders_svc.domain import BY_CUSTOMER, BY_STAFF, CANCELLED, DECIDED, CannotCancel, Order
-from orders_svc.intake import BackPressure, new_order, priced
+from orders_svc.intake import Door, new_order, priced
 from orders_svc.saga_engine import Engine
 from orders_svc.schemas import OrderListSchema, OrderSchema, PlaceOrderSchema, TimelineSchema
-from orders_svc.tables import OrdersWork, order_of
+from orders_svc.tables import OrdersWork, is_stale, order_of
 from shared_events import database, logs
 from shared_events.spare import Spare
 from shared_http import prefer, problems
@@ -48,8 +49,8 @@ def _checkout() -> "Engine[Order]":
     return cast("Engine[Order]", current_app.config["CHECKOUT"])
 
 
-def _back_pressure() -> BackPressure:
-    return cast("BackPressure", current_app.config["BACK_PRESSURE"])
+def _door() -> Door:
+    return cast("Door", current_app.config["DOOR"])
 
 
 def _spare() -> Spare:
@@ -69,19 +70,56 @@ def _replay(stored: Response) -> Response:
 def place_order(body: dict[str, Any]) -> Response:
     """Accept an order. The answer does not wait for stock or payment: follow `Location`."""
     customer_id = _customer(body["customer_id"])
-    with _spare().one_statement(OrdersWork) as work:
-        _back_pressure().refuse_if_full(work.connection)
-        catalogue, suspended = work.catalogue({line["sku"] for line in body["lines"]}, customer_id)
-        lines, total = priced(body, customer_id, catalogue, suspended=suspended)
-        order = new_order(body, customer_id, lines, total, work.now)
-        work.add(order)
-        work.emit(order.place(_checkout(), work.now), correlation_id=order.id)
-        headers = {"Location": f"/v1/orders/{order.id}", **_SOON}
-        accepted = json_response(queries.shown_new(order, work.now), 202, headers)
-        remember_with(work, accepted)
+    order, accepted = _accept_by_memory(body, customer_id) or _accept(body, customer_id)
     with logs.context(order_id=str(order.id)):
         current_app.logger.info("accepted")
     return _when_decided(order.id) or accepted
+
+
+_Accepted = tuple[Order, Response]
+
+
+def _accept_by_memory(body: dict[str, Any], customer_id: UUID) -> _Accepted | None:
+    """Accept an order at the prices that are remembered; None unless they are those of this moment."""
+    catalogue, now = _door().remembered(_skus(body)), _door().now()
+    if catalogue is None or now is None:
+        return None
+    try:
+        lines, total = priced(body, customer_id, catalogue, suspended=False)
+    except Problem:
+        return None  # nobody is refused by what is only remembered
+    try:
+        with _spare().one_statement(OrdersWork) as work:
+            _door().refuse_if_full(work.connection)
+            return _begin(work, new_order(body, customer_id, lines, total, now), by_memory=True)
+    except IntegrityError as error:
+        if is_stale(error):
+            return None
+        raise
+
+
+def _accept(body: dict[str, Any], customer_id: UUID) -> _Accepted:
+    """Accept an order at the prices that are read. Raises Problem."""
+    with _spare().one_statement(OrdersWork) as work:
+        _door().refuse_if_full(work.connection)
+        catalogue, suspended = work.catalogue(_skus(body), customer_id)
+        _door().remember(catalogue)
+        lines, total = priced(body, customer_id, catalogue, suspended=suspended)
+        return _begin(work, new_order(body, customer_id, lines, total, work.now), by_memory=False)
+
+
+def _begin(work: OrdersWork, order: Order, *, by_memory: bool) -> _Accepted:
+    """Have the order, its first messages and its answer written together."""
+    work.add(order, by_memory=by_memory)
+    work.emit(order.place(_checkout(), order.created_at), correlation_id=order.id)
+    headers = {"Location": f"/v1/orders/{order.id}", **_SOON}
+    accepted = json_response(queries.shown_new(order), 202, headers)
+    remember_with(work, accepted)
+    return order, accepted
+
+
+def _skus(body: dict[str, Any]) -> set[str]:
+    return {line["sku"] for line in body["lines"]}
 
 
 def _customer(asked_for: UUID | None) -> UUID:

@@ -5,7 +5,7 @@ from flask import Flask
 from orders_svc.api import blp
 from orders_svc.gauges import OpenOrders
 from orders_svc.healing import healer
-from orders_svc.intake import BackPressure
+from orders_svc.intake import Door
 from orders_svc.saga import checkout
 from orders_svc.settings import Settings
 from orders_svc.tables import MIGRATION_HEAD
@@ -23,8 +23,10 @@ def create_app() -> Flask:
     environment.load_or_exit(lambda: logs.configure("orders-api"))
     http, settings = environment.load_or_exit(lambda: (HttpSettings.load(), Settings.load()))
     engine, intake = (
-        database.engine(http.servers.database_url, pool_size=http.request_threads, process="orders-api")
-        for _ in range(2)
+        database.engine(
+            http.servers.database_url, pool_size=http.request_threads, process="orders-api", keyed=is_keyed
+        )
+        for is_keyed in (False, True)
     )
     saga = checkout(settings.deadlines)
     metrics.add_collector(OpenOrders(engine))
@@ -37,6 +39,6 @@ def create_app() -> Flask:
         config={
             "CHECKOUT": saga,
             "SPARE": Spare(intake),
-            "BACK_PRESSURE": BackPressure(settings.max_outbox_rows),
+            "DOOR": Door(settings.max_outbox_rows),
         },
     )

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -49,9 +49,13 @@ TOO_BUSY = problems.register(
 )
 
 
-_WAITING = (
-    "SELECT count(*) AS count FROM (SELECT FROM outbox WHERE available_at <= now() LIMIT %(most)s) AS due"
-)
+_LOOK = """
+    SELECT now() AS read_at, count(*) AS waiting
+    FROM (SELECT FROM outbox WHERE available_at <= now() LIMIT %(most)s) AS due
+"""
+_LOOK_EVERY_S = 1.0
+_MOST_REMEMBERED = 10_000
+"""So many products at most; then it begins anew. A few MB."""
 
 
 def priced(
@@ -119,26 +123,50 @@ def new_order(
     )
 
 
-@dataclass
-class BackPressure:
-    """Refuses new orders while too many messages wait to leave: by number, never by age.
+class Door:
+    """What an API process remembers of the database from one order to the next: it saves each order a round trip.
 
-    Counted at most once a second in each process, and no further than the limit.
+    What is remembered can do no harm: the statement that writes an order refuses one that was priced by an old
+    catalogue, or whose customer has been suspended (`tables.is_stale`).
     """
 
-    limit: int
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _counted_at: float = 0.0
-    _is_full: bool = False
+    def __init__(self, most_waiting: int) -> None:
+        self._most_waiting = most_waiting
+        self._lock = threading.Lock()
+        self._due = 0.0
+        self._is_full = False
+        self._epoch: datetime | None = None
+        self._products: dict[str, Row[Any]] = {}
 
     def refuse_if_full(self, connection: Connection) -> None:
-        """Raise Problem (503 with Retry-After) while the outbox is full."""
+        """Raise Problem (503 with Retry-After) while too many messages wait to leave: by number, never by age.
+
+        Counted at most once a second in each process, and no further than the limit. It sets the clock, too.
+        """
         with self._lock:
-            due = time.monotonic() - self._counted_at > 1.0
-            if due:
-                self._counted_at = time.monotonic()
-        if due:
-            (found,) = run(connection, _WAITING, {"most": self.limit + 1})
-            self._is_full = found.count > self.limit
+            is_due = time.monotonic() > self._due
+            if is_due:
+                self._due = time.monotonic() + _LOOK_EVERY_S
+        if is_due:
+            (found,) = run(connection, _LOOK, {"most": self._most_waiting + 1})
+            self._is_full = found.waiting > self._most_waiting
+            self._epoch = found.read_at - timedelta(seconds=time.monotonic())
         if self._is_full:
             raise Problem(TOO_BUSY, headers={"Retry-After": "5"})
+
+    def now(self) -> datetime | None:
+        """Return the database's time, by its last answer and our steady clock; None if it is to be asked again."""
+        if self._epoch is None or time.monotonic() > self._due:
+            return None
+        return self._epoch + timedelta(seconds=time.monotonic())
+
+    def remembered(self, skus: Collection[str]) -> dict[str, Row[Any]] | None:
+        """Return these products as they were read last, if all of them were."""
+        found = {sku: row for sku in skus if (row := self._products.get(sku)) is not None}
+        return found if len(found) == len(skus) else None
+
+    def remember(self, catalogue: Mapping[str, Row[Any]]) -> None:
+        """Keep these products, in place of what was known of them."""
+        if len(self._products) > _MOST_REMEMBERED:
+            self._products = {}
+        self._products.update(catalogue)

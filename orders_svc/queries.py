@@ -1,6 +1,5 @@
 """What Orders shows: read models for its API."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -97,7 +96,7 @@ def shown(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def shown_new(order: Order, now: datetime) -> dict[str, Any]:
+def shown_new(order: Order) -> dict[str, Any]:
     """Return an order that was just accepted as the API shows it."""
     currency = order.total.currency
     return {
@@ -114,7 +113,7 @@ def shown_new(order: Order, now: datetime) -> dict[str, Any]:
         "shipping_address": order.shipping_address,
         "metadata": order.metadata,
         "created_at": order.created_at,
-        "updated_at": now,
+        "updated_at": order.created_at,
     }
 
 

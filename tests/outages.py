@@ -29,7 +29,7 @@ from orderflow_cli.migrate import migrate
 from orderflow_cli.names import SERVICES
 from orderflow_cli.seed import ADDRESS
 from orders_svc.api import blp as orders_blueprint
-from orders_svc.intake import BackPressure
+from orders_svc.intake import Door
 from orders_svc.saga import Deadlines, checkout
 from payments_svc.api import blp as payments_blueprint
 from payments_svc.simulator_provider import SimulatorProvider
@@ -80,7 +80,7 @@ class Bench:
     def orders(self, **elsewhere: str) -> Flask:
         """Return the API of Orders; `elsewhere` replaces addresses (database_url, broker_url, redis_url, jwks_url)."""
         deadlines = checkout(Deadlines())
-        config = {"CHECKOUT": deadlines, "BACK_PRESSURE": BackPressure(1_000_000)}
+        config = {"CHECKOUT": deadlines, "DOOR": Door(1_000_000)}
         return self._api("orders", orders_blueprint, config, elsewhere)
 
     def payments(self, provider_url: str = "") -> Flask:

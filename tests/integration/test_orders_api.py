@@ -1,6 +1,7 @@
 """The intake of orders over HTTP, on a real database: what is accepted, what is refused, and how."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,8 +10,9 @@ from issuer import AUDIENCE, ISSUER, Issuer
 from sqlalchemy import Engine, text
 
 from orders_svc.api import blp
-from orders_svc.intake import BackPressure
+from orders_svc.intake import Door
 from orders_svc.saga import Deadlines, checkout
+from orders_svc.tables import OrdersWork
 from shared_events import database
 from shared_events.settings import Servers
 from shared_events.spare import Spare
@@ -43,7 +45,7 @@ class Shop:
             config={
                 "CHECKOUT": checkout(Deadlines()),
                 "SPARE": spare,
-                "BACK_PRESSURE": BackPressure(max_outbox_rows),
+                "DOOR": Door(max_outbox_rows),
             },
         )
 
@@ -195,6 +197,55 @@ def test_an_unexpected_total_is_refused_with_ours(shop: Shop) -> None:
     assert (answer.status_code, answer.json["type"]) == (409, "/problems/total-differs")
     assert "9800 EUR" in answer.json["detail"]
     assert shop.order(LAMP, expected_total={"amount": 9800, "currency": "EUR"}).status_code == 202
+
+
+def test_an_order_at_remembered_prices_reads_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = shop.order(LAMP)
+    monkeypatch.setattr(OrdersWork, "catalogue", None)
+
+    second = shop.order(LAMP)
+
+    assert second.status_code == 202
+    assert second.json["lines"] == first.json["lines"]
+    shown = shop.get(second.headers["Location"]).json
+    assert datetime.fromisoformat(shown["created_at"]) == datetime.fromisoformat(second.json["created_at"])
+    with shop.engine.connect() as connection:
+        ahead_s = connection.execute(text("SELECT max(created_at) - now() FROM orders")).scalar_one()
+    assert abs(ahead_s.total_seconds()) < 1
+
+
+@pytest.mark.parametrize(
+    ("change", "lines", "status"),
+    [
+        (
+            "UPDATE products SET price_amount = 5000 WHERE sku = 'LAMP'",
+            [{"amount": 5000, "currency": "EUR"}],
+            202,
+        ),
+        ("UPDATE products SET currency = 'USD'", [{"amount": 4900, "currency": "USD"}], 202),
+        ("UPDATE products SET active = false", None, 422),
+        ("DELETE FROM products", None, 422),
+    ],
+)
+def test_what_is_remembered_of_the_catalogue_is_not_sold_at_when_it_has_changed(
+    shop: Shop, change: str, lines: Any, status: int
+) -> None:
+    assert shop.order(LAMP).status_code == 202
+    with shop.engine.begin() as connection:
+        connection.execute(text(change))
+
+    for answer in (shop.order(LAMP), shop.order(LAMP)):
+        assert answer.status_code == status, answer.text
+        assert lines is None or [line["unit_price"] for line in answer.json["lines"]] == lines
+    assert shop.count("orders") == shop.count("idempotency_keys") == (3 if status == 202 else 1)
+
+
+def test_nobody_is_refused_by_what_is_only_remembered(shop: Shop) -> None:
+    assert shop.order(LAMP).status_code == 202
+    with shop.engine.begin() as connection:
+        connection.execute(text("UPDATE products SET price_amount = 100"))
+
+    assert shop.order(LAMP, expected_total={"amount": 200, "currency": "EUR"}).status_code == 202
 
 
 def test_one_order_has_one_currency(shop: Shop) -> None:

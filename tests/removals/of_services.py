@@ -6,6 +6,20 @@ _PAYMENTS = "tests/integration/payments/test_payments.py"
 
 OF_SERVICES = (
     Removal(
+        "remembered-prices",
+        "Intake: an order at remembered prices is written only if they hold",
+        "they are not compared",
+        (
+            Edit(
+                "orders_svc/tables/work.py",
+                '_INSERT.replace("{status}", _STATUS_IF_IT_HOLDS)',
+                '_INSERT.replace("{status}", "status")',
+            ),
+        ),
+        "tests/integration/test_orders_api.py::"
+        "test_what_is_remembered_of_the_catalogue_is_not_sold_at_when_it_has_changed",
+    ),
+    Removal(
         "undo",
         "Saga: every step that was begun is undone",
         "stock has no undo",

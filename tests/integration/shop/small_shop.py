@@ -23,7 +23,7 @@ from local_stack.process import Process
 from orderflow_cli.seed import ADDRESS
 from orders_svc.api import blp as orders_blueprint
 from orders_svc.healing import healer
-from orders_svc.intake import BackPressure
+from orders_svc.intake import Door
 from orders_svc.saga import Deadlines, checkout
 from payments_svc import healing as payments_healing
 from payments_svc.api import blp as payments_blueprint
@@ -209,7 +209,7 @@ class SmallShop:
             config={
                 "CHECKOUT": saga,
                 "SPARE": Spare(self.engines[service]),
-                "BACK_PRESSURE": BackPressure(1_000_000),
+                "DOOR": Door(1_000_000),
                 "PROVIDER": self.provider,
             },
         )

@@ -1,32 +1,18 @@
-"""Orders' tables; the only file that knows their columns."""
+"""How the rows of Orders are locked, loaded and saved, for many messages at once."""
 
 from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Connection,
-    DateTime,
-    Identity,
-    Integer,
-    MetaData,
-    Row,
-    Table,
-    Text,
-    Uuid,
-    func,
-    select,
-)
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Connection, Row, Table, select
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
 
 from orders_svc.book import CustomerFact, OrderBook
 from orders_svc.domain import Entry, Order, OrderLine
 from orders_svc.saga_engine import Progress, Standing, State
+from orders_svc.tables.columns import CUSTOMERS, PRODUCTS
 from shared_events.contract import Message
 from shared_events.contracts.inventory import ProductChanged
 from shared_events.contracts.orders import SweepDue
@@ -35,62 +21,9 @@ from shared_events.statements import run
 from shared_events.work import UnitOfWork
 from shared_events.writes import over_rows
 
-METADATA = MetaData()
-MIGRATION_HEAD = "0001"
 STUCK_AFTER_S = 900
 """An open order without any waiting timer and without progress for so long is swept."""
 SWEEP_AT_MOST = 100
-
-ORDERS = Table(
-    "orders",
-    METADATA,
-    Column("id", Uuid, primary_key=True),
-    Column("customer_id", Uuid, nullable=False),
-    Column("reference", Text),
-    Column("status", Text, nullable=False),
-    Column("reason", Text),
-    Column("detail", Text, nullable=False),
-    Column("lines", JSONB, nullable=False, comment="[{sku, name, quantity, unit_price}], never changed"),
-    Column("total_amount", BigInteger, nullable=False),
-    Column("currency", Text, nullable=False),
-    Column("payment_method", Text, nullable=False, comment="the provider's token"),
-    Column("shipping_address", JSONB, nullable=False),
-    Column("metadata", JSONB, nullable=False),
-    Column("saga", JSONB, nullable=False, comment="{steps: {name: [standing, attempt]}, undoing, doubted}"),
-    Column("version", Integer, nullable=False, server_default="1"),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Column("confirmed_at", DateTime(timezone=True)),
-)
-
-ORDER_ENTRIES = Table(
-    "order_entries",
-    METADATA,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("order_id", Uuid, nullable=False),
-    Column("at", DateTime(timezone=True), nullable=False),
-    Column("event", Text, nullable=False),
-    Column("detail", Text, nullable=False),
-)
-
-PRODUCTS = Table(
-    "products",
-    METADATA,
-    Column("sku", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("price_amount", BigInteger, nullable=False),
-    Column("currency", Text, nullable=False),
-    Column("active", Boolean, nullable=False),
-    Column("version", BigInteger, nullable=False),
-)
-
-CUSTOMERS = Table(
-    "customers",
-    METADATA,
-    Column("id", Uuid, primary_key=True),
-    Column("suspended", Boolean, nullable=False),
-    Column("version", BigInteger, nullable=False),
-)
 
 _LOCK = """
     SELECT orders.*, now() AS read_at, coalesce(customers.suspended, false) AS suspended
@@ -116,14 +49,25 @@ _NEW_ROWS = (
 )
 _CHANGED_ROWS = "id uuid, status text, reason text, detail text, saga jsonb, confirmed_at timestamptz"
 _ENTRY_ROWS = "order_id uuid, at timestamptz, event text, detail text"
-_INSERT = over_rows(
-    _NEW_ROWS,
-    """
+_INSERT = """
     INSERT INTO orders (id, customer_id, reference, status, reason, detail, lines, total_amount, currency,
                         payment_method, shipping_address, metadata, saga, created_at, confirmed_at)
-    SELECT * FROM {rows}
-""",
-)
+    SELECT id, customer_id, reference, {status}, reason, detail, lines, total_amount, currency,
+           payment_method, shipping_address, metadata, saga, created_at, confirmed_at
+    FROM {rows}
+"""
+_STATUS_IF_IT_HOLDS = """
+    CASE WHEN NOT EXISTS (
+        SELECT FROM jsonb_to_recordset(new.lines) AS line (sku text, name text, unit_price bigint)
+        WHERE NOT EXISTS (
+            SELECT FROM products WHERE products.sku = line.sku AND products.name = line.name
+                AND products.price_amount = line.unit_price AND products.currency = new.currency AND active))
+    AND NOT EXISTS (SELECT FROM customers WHERE customers.id = new.customer_id AND suspended)
+    THEN status END
+"""
+"""No status where the catalogue or the customer is not as remembered: then the table refuses the order (`is_stale`)."""
+_INSERT_READ = over_rows(_NEW_ROWS, _INSERT.replace("{status}", "status"))
+_INSERT_REMEMBERED = over_rows(_NEW_ROWS, _INSERT.replace("{status}", _STATUS_IF_IT_HOLDS))
 _UPDATE = over_rows(
     _CHANGED_ROWS,
     """
@@ -146,6 +90,7 @@ class OrdersWork(UnitOfWork, OrderBook):
         UnitOfWork.__init__(self, connection)
         OrderBook.__init__(self)
         self._placed: list[Order] = []
+        self._remembered: list[Order] = []
 
     def lock(self, messages: Sequence[Message]) -> None:
         """Read and lock the orders that these messages are about; for a sweep, say which are stuck."""
@@ -167,19 +112,22 @@ class OrdersWork(UnitOfWork, OrderBook):
         self.now = found[0].read_at
         return {row.sku: row for row in found if row.sku is not None}, found[0].suspended
 
-    def add(self, order: Order) -> None:
-        """Keep a new order."""
-        self._placed.append(order)
+    def add(self, order: Order, *, by_memory: bool = False) -> None:
+        """Keep a new order. One that was priced `by_memory` is written if the prices hold (`is_stale`)."""
+        (self._remembered if by_memory else self._placed).append(order)
 
     def flush(self) -> None:
         """Hand over new and changed orders and their timelines; write newer copies."""
         touched = list(self.orders.values())
-        self.write(_INSERT, [_row(order) for order in self._placed])
+        self.write(_INSERT_READ, [_row(order) for order in self._placed])
+        self.write(_INSERT_REMEMBERED, [_row(order) for order in self._remembered])
         self.write(_UPDATE, [_changed_row(order) for order in touched if order.changed])
-        entries = [(order.id, entry) for order in (*self._placed, *touched) for entry in order.news]
+        placed = (*self._placed, *self._remembered)
+        entries = [(order.id, entry) for order in (*placed, *touched) for entry in order.news]
         self.write(_INSERT_ENTRIES, [_entry_row(order_id, entry) for order_id, entry in entries])
         self._write_copies()
         self._placed.clear()
+        self._remembered.clear()
         for order in touched:
             order.changed = False
             order.news.clear()
@@ -208,6 +156,15 @@ class OrdersWork(UnitOfWork, OrderBook):
             ),
             rows,
         )
+
+
+def is_stale(error: IntegrityError) -> bool:
+    """Say whether an order was refused because it was priced by what was remembered, and that holds no more."""
+    diagnosis = getattr(error.orig, "diag", None)
+    return (getattr(diagnosis, "table_name", None), getattr(diagnosis, "column_name", None)) == (
+        "orders",
+        "status",
+    )
 
 
 def _product(fact: ProductChanged) -> dict[str, Any]:
