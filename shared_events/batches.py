@@ -105,7 +105,7 @@ class Batches:
             return
         while self._waiting and self._jobs < self._consumer.pool.num_processes and self._is_open():
             some = self._next_batch()
-            self._linger_s = linger.after(len(some))
+            self._linger_s = linger.after(len(some), some[len(some) // 2].delivery.journey)
             self._dispatch(some)
 
     def _next_batch(self) -> "list[_Parked]":

@@ -72,6 +72,7 @@ class Relay:
         self._publisher = publisher
         self._settled: list[UUID] = []
         self._awake_until: float | None = 0.0
+        self._linger_s = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Relay until `stop` is set. Neither a lost database nor a lost broker ends it."""
@@ -80,7 +81,7 @@ class Relay:
             try:
                 count = self.turn()
                 if count > FEW:
-                    self._gather(count, stop)
+                    self._gather(stop)
                     continue
                 if not count:
                     self._publisher.keep_alive()
@@ -93,12 +94,12 @@ class Relay:
                 stop.wait(1.0)
         self._finish()
 
-    def _gather(self, count: int, stop: threading.Event) -> None:
+    def _gather(self, stop: threading.Event) -> None:
         """Stay awake, and let more come: a notification in each transaction would cost more than looking."""
         if self._awake_until is None:
             self._fall_asleep(False)
         self._awake_until = time.monotonic() + AWAKE_S
-        stop.wait(linger.after(count))
+        stop.wait(self._linger_s)
 
     def turn(self) -> int:
         """Lease, publish and settle one batch; return how many rows it took."""
@@ -110,6 +111,7 @@ class Relay:
         except NotPublished:
             self._give_back(rows)
             raise
+        self._linger_s = linger.after(len(rows), rows[len(rows) // 2].correlation_id)
         return len(rows)
 
     def _publish(self, tied: Sequence[list[Any]]) -> None:
