@@ -53,9 +53,8 @@ class Rounds:
         if "intake" in its.sections:
             its.place.stop(*its.place.names(*WORKING))
             with its.place.doors(CORES):
-                closed(
-                    its.ours, its.run_name("warm"), its.size.orders, drained=False
-                )  # they learn the prices
+                # As many as in the turn: each process learns the prices by its first orders.
+                closed(its.ours, its.run_name("warm"), its.size.orders, drained=False)
                 turn = closed(its.ours, its.run_name("intake"), its.size.orders, drained=False)
             self._keep("intake", "orderflow", turn)
             its.place.start(*its.place.names(*WORKING))
