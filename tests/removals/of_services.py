@@ -16,7 +16,7 @@ OF_SERVICES = (
                 '_INSERT.replace("{status}", "status")',
             ),
         ),
-        "tests/integration/test_orders_api.py::"
+        "tests/integration/intake/test_remembered_prices.py::"
         "test_what_is_remembered_of_the_catalogue_is_not_sold_at_when_it_has_changed",
     ),
     Removal(

@@ -1,103 +1,14 @@
 """The intake of orders over HTTP, on a real database: what is accepted, what is refused, and how."""
 
-from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from issuer import AUDIENCE, ISSUER, Issuer
-from sqlalchemy import Engine, text
+from issuer import ISSUER
+from orders_shop import ADDRESS, ALICE, JSON, LAMP, Shop
+from sqlalchemy import text
 
-from orders_svc.api import blp
-from orders_svc.intake import Door
-from orders_svc.saga import Deadlines, checkout
-from orders_svc.tables import OrdersWork
-from shared_events import database
-from shared_events.settings import Servers
-from shared_events.spare import Spare
-from shared_http.application import create_api
 from shared_http.identity import customer_id_of
-from shared_http.settings import HttpSettings
-
-JSON = dict[str, Any]
-ADDRESS = {"name": "A", "street": "S 1", "postal_code": "1", "city": "C", "country": "DE"}
-LAMP = {"sku": "LAMP", "quantity": 2}
-ALICE = "alice@example.com"
-
-
-class Shop:
-    """The API as a customer, staff or a stranger see it."""
-
-    def __init__(self, engine: Engine, spare: Spare, redis_url: str, max_outbox_rows: int = 1000) -> None:
-        self.engine = engine
-        self.spare = spare
-        self.issuer = Issuer()
-        settings = HttpSettings(
-            Servers("", "amqp://127.0.0.1:1", redis_url), ISSUER, AUDIENCE, "file:///nowhere"
-        )
-        self.app = create_api(
-            "orders",
-            settings=settings,
-            engine=engine,
-            blueprints=[blp],
-            keys=self.issuer,
-            config={
-                "CHECKOUT": checkout(Deadlines()),
-                "SPARE": spare,
-                "DOOR": Door(max_outbox_rows),
-            },
-        )
-
-    def order(self, *lines: Any, key: str | None = "", scope: str = "customer", **members: Any) -> Any:
-        body = {"lines": list(lines), "payment_method": "tok_visa", "shipping_address": ADDRESS, **members}
-        return self.post("/v1/orders", json=body, key=key, scope=scope)
-
-    def post(
-        self, path: str, key: str | None = "", scope: str = "customer", subject: str = ALICE, **sent: Any
-    ) -> Any:
-        headers = self.issuer.headers(subject, scope)
-        if key is not None:
-            headers["Idempotency-Key"] = key or str(uuid4())
-        return self.app.test_client().post(path, headers=headers, **sent)
-
-    def get(self, path: str, subject: str = ALICE, scope: str = "customer") -> Any:
-        return self.app.test_client().get(path, headers=self.issuer.headers(subject, scope))
-
-    def count(self, table: str) -> int:
-        with self.engine.connect() as connection:
-            return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
-
-
-@pytest.fixture(scope="module")
-def engine(servers: Any) -> Iterator[Engine]:
-    made = database.engine(servers.access.database_url("orders"), pool_size=8, process="test")
-    yield made
-    made.dispose()
-
-
-@pytest.fixture(scope="module")
-def spare(engine: Engine) -> Spare:
-    return Spare(engine)  # one for all tests: each keeps the connections that it took
-
-
-@pytest.fixture
-def shop(engine: Engine, spare: Spare, servers: Any) -> Shop:
-    tables = "orders, order_entries, products, customers, outbox, idempotency_keys"
-    with engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
-        for sku, price, currency, active in (
-            ("LAMP", 4900, "EUR", True),
-            ("MUG", 1200, "EUR", True),
-            ("OLD", 100, "EUR", False),
-            ("DOLLAR", 100, "USD", True),
-            ("GOLD", 10**12, "EUR", True),
-        ):
-            connection.execute(
-                text("INSERT INTO products VALUES (:sku, :sku, :price, :currency, :active, 1)"),
-                {"sku": sku, "price": price, "currency": currency, "active": active},
-            )
-    return Shop(engine, spare, servers.access.redis_url("orders"))
 
 
 def test_an_order_is_accepted_priced_by_us_and_begun(shop: Shop) -> None:
@@ -197,55 +108,6 @@ def test_an_unexpected_total_is_refused_with_ours(shop: Shop) -> None:
     assert (answer.status_code, answer.json["type"]) == (409, "/problems/total-differs")
     assert "9800 EUR" in answer.json["detail"]
     assert shop.order(LAMP, expected_total={"amount": 9800, "currency": "EUR"}).status_code == 202
-
-
-def test_an_order_at_remembered_prices_reads_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = shop.order(LAMP)
-    monkeypatch.setattr(OrdersWork, "catalogue", None)
-
-    second = shop.order(LAMP)
-
-    assert second.status_code == 202
-    assert second.json["lines"] == first.json["lines"]
-    shown = shop.get(second.headers["Location"]).json
-    assert datetime.fromisoformat(shown["created_at"]) == datetime.fromisoformat(second.json["created_at"])
-    with shop.engine.connect() as connection:
-        ahead_s = connection.execute(text("SELECT max(created_at) - now() FROM orders")).scalar_one()
-    assert abs(ahead_s.total_seconds()) < 1
-
-
-@pytest.mark.parametrize(
-    ("change", "lines", "status"),
-    [
-        (
-            "UPDATE products SET price_amount = 5000 WHERE sku = 'LAMP'",
-            [{"amount": 5000, "currency": "EUR"}],
-            202,
-        ),
-        ("UPDATE products SET currency = 'USD'", [{"amount": 4900, "currency": "USD"}], 202),
-        ("UPDATE products SET active = false", None, 422),
-        ("DELETE FROM products", None, 422),
-    ],
-)
-def test_what_is_remembered_of_the_catalogue_is_not_sold_at_when_it_has_changed(
-    shop: Shop, change: str, lines: Any, status: int
-) -> None:
-    assert shop.order(LAMP).status_code == 202
-    with shop.engine.begin() as connection:
-        connection.execute(text(change))
-
-    for answer in (shop.order(LAMP), shop.order(LAMP)):
-        assert answer.status_code == status, answer.text
-        assert lines is None or [line["unit_price"] for line in answer.json["lines"]] == lines
-    assert shop.count("orders") == shop.count("idempotency_keys") == (3 if status == 202 else 1)
-
-
-def test_nobody_is_refused_by_what_is_only_remembered(shop: Shop) -> None:
-    assert shop.order(LAMP).status_code == 202
-    with shop.engine.begin() as connection:
-        connection.execute(text("UPDATE products SET price_amount = 100"))
-
-    assert shop.order(LAMP, expected_total={"amount": 200, "currency": "EUR"}).status_code == 202
 
 
 def test_one_order_has_one_currency(shop: Shop) -> None:
