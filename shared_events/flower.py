@@ -11,6 +11,7 @@ import flower.events
 import msgspec
 from celery import Celery
 from celery.events.state import Task
+from flower.utils.search import TaskSearchEngine
 from kombu.serialization import register
 from kombu.utils import json
 
@@ -45,10 +46,42 @@ class _Task(Task):  # type: ignore[misc]
         """Keep none."""
 
 
+class _IndexedWhenAsked(TaskSearchEngine):  # type: ignore[misc]
+    """Flower's search, which reads a task when somebody searches, and not whenever it changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed: dict[str, Any] = {}
+
+    def upsert(self, task: Any) -> None:
+        self._changed[task.uuid] = task
+
+    def remove(self, task_id: str) -> None:
+        self._changed.pop(task_id, None)
+        super().remove(task_id)
+
+    def rebuild(self, tasks: Any) -> None:
+        self._changed.clear()
+        super().rebuild(tasks)
+
+    def search(self, *arguments: Any, **options: Any) -> Any:
+        changed, self._changed = self._changed, {}
+        for task in changed.values():
+            super().upsert(task)
+        return super().search(*arguments, **options)
+
+
 class _OneEventEach(flower.events.EventsState):  # type: ignore[misc]
     """Counts a message as received too when its end is told: a quick one is told of once, with all its times."""
 
     Task = _Task
+    heap_multiplier = 1
+    """Events kept for each task. Celery expects four, and each that it drops moves all of them."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.search_engine = _IndexedWhenAsked()
+        self.search_engine.rebuild(self.tasks.items())
 
     def event(self, event: dict[str, Any]) -> None:
         super().event(event)

@@ -55,6 +55,22 @@ def test_of_what_takes_long_the_beginning_is_not_counted_besides() -> None:
     assert state.counter["orders-worker@here"]["task-received"] == 1
 
 
+def test_search_finds_what_changed_and_not_what_is_forgotten() -> None:
+    state = events.EventsState(max_tasks_in_memory=2)
+    for number in range(3):
+        state.event(_ended(number, "task-started"))
+
+    def found(query: str) -> set[str]:
+        return set(state.search_engine.search(state.tasks, query).task_ids)
+
+    assert found("name:inventory.stock_reserved") == {"1@orders", "2@orders"}
+    state.event(_ended(2))
+    assert (found("state:STARTED"), found("state:SUCCESS")) == ({"1@orders"}, {"2@orders"})
+    state.event(_ended(3))
+    state.clear_tasks()
+    assert found("name:inventory.stock_reserved") == set()
+
+
 def test_a_forgotten_task_is_gone_at_once(collected_by_nobody: None) -> None:
     state = events.EventsState(max_tasks_in_memory=10)
     state.event(_ended(0))
