@@ -23,11 +23,11 @@ from payments_svc.handlers import LEASE_S, calls, outputs
 from payments_svc.provider import Outcome, Provider, ProviderTimeout, ProviderUnavailable
 from payments_svc.tables import PaymentsWork
 from shared_events import inbox, logs
-from shared_events.effect import Attempt, emit, handle
+from shared_events.effect import Attempt, emit, handle, handled
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 32
+AT_ONCE = 64
 """How many calls one process makes side by side, and so the most that it leases together."""
 GATHER_S = 0.25
 """How long a result waits for others, to be taken in one transaction with them."""
@@ -98,6 +98,7 @@ class Calls:
                     work.wait_s = 0.0 if is_closed else TRIAL_S
             _claim(work, ended)
             work.complete()
+        handled([each.received for each in attempts])
         return leased
 
     def _answers(self, leased: list[Leased]) -> Iterator[list[Answered]]:

@@ -55,7 +55,8 @@ class Transaction:
             for received in fresh:
                 handle(received, self.handlers, work)
             work.complete()
-            return (*work.observations, *absorbed)
+        handled(fresh)
+        return (*work.observations, *absorbed)
 
 
 def handle(received: Received, handlers: Handlers, work: UnitOfWork) -> None:
@@ -64,16 +65,14 @@ def handle(received: Received, handlers: Handlers, work: UnitOfWork) -> None:
     handler = handlers.get(envelope.type)
     if handler is None:
         raise UnknownContract(f"{handlers.service} has no handler for {envelope.type}")
-    about = {
-        "type": envelope.type,
-        "message_id": envelope.id,
-        "correlation_id": envelope.correlation_id,
-        JOURNEY: getattr(received.message, JOURNEY, None),
-    }
-    with logs.context(**about):
+    with logs.context(**_about(received)):
         said = handler(received.message, work)
-        log.info("handled")
     emit(said, envelope, work)
+
+
+def handled(many: Sequence[Received]) -> None:
+    """Log that these took effect: a line for each."""
+    logs.each(log, "handled", [_about(each) for each in many])
 
 
 def emit(said: Iterable[Output], cause: Envelope, work: UnitOfWork) -> None:
@@ -84,3 +83,15 @@ def emit(said: Iterable[Output], cause: Envelope, work: UnitOfWork) -> None:
         causation_id=cause.id,
         traceparent=cause.traceparent,
     )
+
+
+def _about(received: Received) -> dict[str, object]:
+    """Return what a log line says of a message."""
+    envelope = received.envelope
+    about: dict[str, object] = {
+        "type": envelope.type,
+        "message_id": envelope.id,
+        "correlation_id": envelope.correlation_id,
+    }
+    journey = getattr(received.message, JOURNEY, None)
+    return about if journey is None else {**about, JOURNEY: journey}

@@ -6,7 +6,7 @@ What a line is about (`order_id`, `correlation_id`, `message_id`, …) is set on
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -14,22 +14,30 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 from pythonjsonlogger.msgspec import MsgspecFormatter
 
 from shared_events import environment, trace
 
-_ABOUT: ContextVar[Mapping[str, str]] = ContextVar("logs_about", default=MappingProxyType({}))
+_ABOUT: ContextVar[Mapping[str, object]] = ContextVar("logs_about", default=MappingProxyType({}))
+_encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 @contextmanager
 def context(**fields: object) -> Iterator[None]:
     """Add fields to every line logged inside; None adds nothing."""
-    added = {name: str(value) for name, value in fields.items() if value is not None}
+    added = {name: value for name, value in fields.items() if value is not None}
     token = _ABOUT.set({**_ABOUT.get(), **added})
     try:
         yield
     finally:
         _ABOUT.reset(token)
+
+
+def each(logger: logging.Logger, message: str, about: Sequence[Mapping[str, object]]) -> None:
+    """Log a line for each of these, with what it is about beside it: all of them cost little more than one."""
+    if about:
+        logger.info(message, extra={"each": about})
 
 
 def configure(process_default: str) -> None:
@@ -60,7 +68,7 @@ class _About(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.process_name = self._process
-        about = dict(_ABOUT.get())
+        about = {name: str(value) for name, value in _ABOUT.get().items()}
         traceparent = trace.current()
         if traceparent:
             about["trace_id"] = trace.trace_id(traceparent)
@@ -72,17 +80,29 @@ class _Json(MsgspecFormatter):
     """Time, level, logger, process and message first, then what the line is about and its extra fields."""
 
     def __init__(self) -> None:
-        super().__init__("%(message)s", reserved_attrs=(*_BUILT_IN, "about", "process_name"))
+        super().__init__("%(message)s", reserved_attrs=(*_BUILT_IN, "about", "each", "process_name"))
+
+    def format(self, record: logging.LogRecord) -> str:
+        about: Sequence[Mapping[str, object]] | None = getattr(record, "each", None)
+        if about is None:
+            return super().format(record)
+        first = {**self._first(record), "message": record.getMessage()}
+        return _encoder.encode_lines([{**first, **one} for one in about]).decode().rstrip("\n")
 
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
-        log_data["time"] = self.formatTime(record)
-        log_data["level"] = record.levelname
-        log_data["logger"] = record.name
-        log_data["process"] = getattr(record, "process_name", "")
+        log_data.update(self._first(record))
         super().add_fields(log_data, record, message_dict)
         log_data.update(getattr(record, "about", {}))
+
+    def _first(self, record: logging.LogRecord) -> dict[str, object]:
+        return {
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "process": getattr(record, "process_name", ""),
+        }
 
     def formatTime(  # noqa: N802  (logging's own name)
         self,
@@ -96,11 +116,15 @@ class _Console(logging.Formatter):
     """For people: time, level, logger, message, then name=value pairs."""
 
     def format(self, record: logging.LogRecord) -> str:
-        about = " ".join(f"{name}={value}" for name, value in getattr(record, "about", {}).items())
         record.message = record.getMessage()
-        line = f"{_time_of(record)} {record.levelname:<7} {record.name}: {record.message}"
-        line = f"{line}  {about}" if about else line
+        first = f"{_time_of(record)} {record.levelname:<7} {record.name}: {record.message}"
+        each = getattr(record, "each", None) or [getattr(record, "about", {})]
+        line = "\n".join("  ".join(filter(None, (first, _pairs(about)))) for about in each)
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _pairs(about: Mapping[str, object]) -> str:
+    return " ".join(f"{name}={value}" for name, value in about.items())
 
 
 _BUILT_IN = (*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName")

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 
@@ -39,6 +40,23 @@ def test_a_line_is_one_json_object_with_its_context(capsys: pytest.CaptureFixtur
         "trace_id": trace.trace_id(traceparent),
     }
     assert "order_id" not in second
+
+
+def test_each_of_many_has_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for style in ("json", "console"):
+        monkeypatch.setenv("ORDERFLOW_LOG_FORMAT", style)
+        logs.configure("orders-worker")
+        logs.each(logging.getLogger("a.b"), "handled", [{"order_id": UUID(int=1)}, {"order_id": UUID(int=2)}])
+        logs.each(logging.getLogger("a.b"), "handled", [])
+
+    *of_json, third, fourth = capsys.readouterr().err.splitlines()
+    assert [json.loads(line)["order_id"] for line in of_json] == [str(UUID(int=1)), str(UUID(int=2))]
+    first = json.loads(of_json[0])
+    assert (first["level"], first["logger"], first["process"]) == ("INFO", "a.b", "orders-worker")
+    assert third.endswith(f"INFO    a.b: handled  order_id={UUID(int=1)}")
+    assert fourth.endswith(f"INFO    a.b: handled  order_id={UUID(int=2)}")
 
 
 def test_people_may_have_text(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
