@@ -23,7 +23,7 @@ OPS_USER = "ops"
 SCALABLE = (*(f"{service}-{kind}" for service in SERVICES for kind in ("api", "worker", "relay")),
             "payments-executor")  # fmt: skip
 SINGLE = ("provider-simulator", "flower")
-_CONCURRENCY = {"worker": 1, "executor": 2}
+_CONCURRENCY = {"worker": 1, "executor": 1}
 _THREADS = 8
 _TASKS_IN_FLOWER = 10_000
 _MOST = 32
