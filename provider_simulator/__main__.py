@@ -1,35 +1,38 @@
 """`python -m provider_simulator --host H --port P --store FILE`."""
 
 import argparse
+import asyncio
 import signal
 import sqlite3
 import sys
-import threading
 
 from provider_simulator.books import Books
-from provider_simulator.server import serve
+from provider_simulator.desk import Desk
+from provider_simulator.server import Connection
 
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT; 1 if the address or the file cannot be had."""
-    options = _options()
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
     try:
-        books = Books(options.store)
-        server = serve(options.host, options.port, books, stopping)
+        asyncio.run(_serve(_options()))
     except (OSError, sqlite3.Error) as error:
         print(f"provider-simulator: {error}", file=sys.stderr)
         return 1
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-    host, port = server.server_address[:2]
-    print(f"provider-simulator listens on http://{host!s}:{port}", flush=True)
-    stopping.wait()
-    server.shutdown()
-    server.server_close()
-    books.close()
     return 0
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    books = Books(options.store)
+    desk = Desk(books, stopping)
+    server = await loop.create_server(lambda: Connection(desk), options.host, options.port, backlog=128)
+    host, port = server.sockets[0].getsockname()[:2]
+    print(f"provider-simulator listens on http://{host!s}:{port}", flush=True)
+    await stopping.wait()
+    server.close()
+    books.close()
 
 
 def _options() -> argparse.Namespace:

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,11 +53,10 @@ def refused(code: str, detail: str, reference: str = "") -> Answer:
 
 
 class Books:
-    """All charges and calls, in one SQLite file. Each call is one transaction."""
+    """All charges and calls, in one SQLite file. Each call is one transaction; one thread makes them."""
 
     def __init__(self, path: str) -> None:
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db = sqlite3.connect(path, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         # NORMAL: what was answered outlives the process. Only if the machine dies may the last charges be lost.
         self._db.executescript(
@@ -122,8 +120,7 @@ class Books:
 
     def lookup(self, key: str) -> Answer | None:
         """Return the answer given under `key`."""
-        with self._lock:
-            row = self._call(key)
+        row = self._call(key)
         return None if row is None else _answer(row)
 
     def turn_away(self, key: str, times: int) -> bool:
@@ -138,23 +135,21 @@ class Books:
 
     def records(self, *, order_id: str | None, after: int, limit: int) -> list[dict[str, Any]]:
         """Return charges with a position above `after`, each with the calls that touched it."""
-        with self._lock:
-            charges = self._db.execute(
-                "SELECT * FROM charges WHERE position > ? AND (? IS NULL OR order_id = ?)"
-                " ORDER BY position LIMIT ?",
-                (after, order_id, order_id, limit),
-            ).fetchall()
-            marks = ",".join("?" * len(charges))
-            calls = self._db.execute(
-                f"SELECT * FROM calls WHERE reference IN ({marks}) ORDER BY at",  # noqa: S608  only ? marks
-                [charge["reference"] for charge in charges],
-            ).fetchall()
+        charges = self._db.execute(
+            "SELECT * FROM charges WHERE position > ? AND (? IS NULL OR order_id = ?)"
+            " ORDER BY position LIMIT ?",
+            (after, order_id, order_id, limit),
+        ).fetchall()
+        marks = ",".join("?" * len(charges))
+        calls = self._db.execute(
+            f"SELECT * FROM calls WHERE reference IN ({marks}) ORDER BY at",  # noqa: S608  only ? marks
+            [charge["reference"] for charge in charges],
+        ).fetchall()
         return _with_calls(charges, calls)
 
     def close(self) -> None:
-        """Wait for the running call and close the file."""
-        with self._lock:
-            self._db.close()
+        """Close the file."""
+        self._db.close()
 
     def _once(self, key: str, operation: str, arguments: list[Any], effect: Callable[[], Answer]) -> Answer:
         """Run `effect` the first time a key is seen; later return what it returned then."""
@@ -206,10 +201,9 @@ class Books:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            with self._db:
-                yield
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:
+            yield
 
 
 def _answer(row: sqlite3.Row) -> Answer:

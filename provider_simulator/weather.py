@@ -1,6 +1,5 @@
 """Bad days of the provider, made from outside for a while: `POST /weather`, from this machine only."""
 
-import threading
 import time
 from enum import Enum
 
@@ -30,21 +29,18 @@ class Forecast(msgspec.Struct):
 
 
 class Weather:
-    """What it is like now; several threads may ask."""
+    """What it is like now."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._now = Forecast(Kind.FAIR)
         self._until = 0.0
 
     def become(self, forecast: Forecast) -> None:
         """Change, at once."""
-        with self._lock:
-            self._now = forecast
-            self._until = time.monotonic() + min(forecast.seconds, LONGEST_S)
+        self._now = forecast
+        self._until = time.monotonic() + min(forecast.seconds, LONGEST_S)
 
     @property
     def now(self) -> Forecast:
         """What it is like."""
-        with self._lock:
-            return self._now if time.monotonic() < self._until else Forecast(Kind.FAIR)
+        return self._now if time.monotonic() < self._until else Forecast(Kind.FAIR)

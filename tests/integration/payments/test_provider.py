@@ -1,5 +1,7 @@
 """The simulator keeps the provider's contract, and its tokens do what the documentation says."""
 
+import asyncio
+import socket
 import threading
 import time
 from uuid import uuid4
@@ -11,6 +13,8 @@ from simulator_process import SimulatorProcess
 from payments_svc.provider import Approved, ProviderTimeout, ProviderUnavailable, Refused
 from payments_svc.provider_contract import ProviderContract
 from payments_svc.simulator_provider import SimulatorProvider
+from provider_simulator.books import Books
+from provider_simulator.desk import Desk
 from provider_simulator.server import Connection
 
 
@@ -192,8 +196,8 @@ def test_slow_weather_delays_every_answer_until_it_is_fair(simulator, provider):
 
 def test_only_this_machine_makes_the_weather_and_only_known_kinds(simulator):
     assert httpx2.post(f"{simulator.url}/weather", json={"kind": "hail"}).status_code == 400
-    from_elsewhere = Connection.__new__(Connection)
-    from_elsewhere.client_address = ("192.0.2.1", 4711)
+    from_elsewhere = Connection(Desk(Books(":memory:"), asyncio.Event()))
+    from_elsewhere.connection_made(asyncio.Transport({"peername": ("192.0.2.1", 4711)}))
 
     status, _ = from_elsewhere._forecast(b'{"kind": "5xx"}')
 
@@ -203,6 +207,36 @@ def test_only_this_machine_makes_the_weather_and_only_known_kinds(simulator):
 def make_weather(simulator: SimulatorProcess, kind: str, **how: float) -> None:
     answer = httpx2.post(f"{simulator.url}/weather", json={"kind": kind, **how})
     assert answer.json() == {"weather": kind}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"POST /captures HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"POST /captures HTTP/1.1\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70_000,
+    ],
+)
+def test_what_cannot_be_read_is_answered_with_400_and_hung_up_on(simulator, sent):
+    host, _, port = simulator.url.removeprefix("http://").partition(":")
+
+    with socket.create_connection((host, int(port)), timeout=5) as caller:
+        caller.sendall(sent)
+        answer = b"".join(iter(lambda: caller.recv(4096), b""))
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_request_may_come_in_pieces_and_another_follow_on_its_connection(simulator):
+    host, _, port = simulator.url.removeprefix("http://").partition(":")
+    request = b"GET /calls/none HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    with socket.create_connection((host, int(port)), timeout=5) as caller:
+        for _ in range(2):
+            for piece in (request[:9], request[9:]):
+                caller.sendall(piece)
+                time.sleep(0.05)
+            assert caller.recv(4096).startswith(b"HTTP/1.1 404 ")
 
 
 def test_health_is_answered(simulator):
