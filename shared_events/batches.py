@@ -1,8 +1,8 @@
 """Gathers deliveries in the worker's main process and hands them to its pool in batches.
 
 While a pool process is idle a message goes at once; while all are busy messages gather; and when the last
-batch held more than one, the next waits a little (the linger), because one transaction for many is what makes
-it fast.
+batch held more than one, the next waits a moment, because a relay's messages come together and one transaction for
+many is what makes it fast. To wait for longer is the relays' part.
 """
 
 import logging
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from celery import bootsteps
 from celery.worker import state
 
-from shared_events import bundles, linger, metrics
+from shared_events import bundles, metrics
 from shared_events.delivery import Delivery, plain_headers, raw
 from shared_events.runtime import Ending, Verdict
 
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 HOLD_S = 1.0
 SLOW_AFTER_S = 1.0
 """What runs longer is told of as started; Flower learns of all else when it ends."""
+TOGETHER_S = 0.005
+"""After a batch of many: so long does the next wait for what a relay has published together."""
 SUSPECT_AFTER = 3
 """A message that came back more often than this runs alone."""
 
@@ -78,7 +80,7 @@ class Batches:
         self._soft_limit_s, self._hard_limit_s = limits_s
         self._waiting: deque[_Parked] = deque()
         self._jobs = 0
-        self._linger_s = 0.0
+        self._pause_s = 0.0
         self._held_until = 0.0
         self._flush_is_due = False
         self._unacknowledged: dict[int, None] = {}  # delivery tags, in the order of their delivery
@@ -89,7 +91,7 @@ class Batches:
         self._unacknowledged[message.delivery_tag] = None
         post = _Post(message, time.time(), len(deliveries))
         self._waiting.extend(_Parked(post, delivery) for delivery in deliveries)
-        self._schedule(self._linger_s if len(self._waiting) < self._size else 0)
+        self._schedule(self._pause_s if len(self._waiting) < self._size else 0)
 
     def _schedule(self, delay_s: float) -> None:
         if self._flush_is_due:
@@ -105,7 +107,7 @@ class Batches:
             return
         while self._waiting and self._jobs < self._consumer.pool.num_processes and self._is_open():
             some = self._next_batch()
-            self._linger_s = linger.after(len(some), some[len(some) // 2].delivery.journey)
+            self._pause_s = TOGETHER_S if len(some) > 1 else 0.0
             self._dispatch(some)
 
     def _next_batch(self) -> "list[_Parked]":
@@ -160,7 +162,7 @@ class Batches:
 
     def _next(self) -> None:
         if self._waiting:
-            self._schedule(0 if len(self._waiting) >= self._size else self._linger_s)
+            self._schedule(0 if len(self._waiting) >= self._size else self._pause_s)
 
     def _conclude(self, some: "list[_Parked]", verdicts: Sequence[Verdict], began: float) -> None:
         ended: list[_Parked] = []

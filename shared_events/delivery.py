@@ -42,11 +42,6 @@ class Delivery(NamedTuple):
         return str(self.headers.get("id") or "")
 
     @property
-    def journey(self) -> str:
-        """The correlation id that the headers claim, or nothing."""
-        return str(self.headers.get("root_id") or "")
-
-    @property
     def failures(self) -> int:
         """How often a handler failed on it: Celery's own `retries` header."""
         return whole(self.headers.get("retries"))
