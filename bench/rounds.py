@@ -36,7 +36,7 @@ class Rounds:
         its = self._course
         for number in range(its.size.rounds):
             its.say(f"round {number + 1} of {its.size.rounds}")
-            self._own_turns()
+            self._own_turns(hot_first=number % 2 == 1)
             if self._guests:
                 its.place.stop(*OURS)
                 for guest in self._guests:
@@ -44,12 +44,12 @@ class Rounds:
                 its.place.start(*OURS)
         self._write()
 
-    def _own_turns(self) -> None:
+    def _own_turns(self, *, hot_first: bool) -> None:
         its = self._course
         its.warm()
-        self._keep("saga", "orderflow", its.saga())
-        if "hot" in its.sections:
-            self._keep("hot", "orderflow", its.saga("hot", hot=True))
+        kinds = ["saga", "hot"] if "hot" in its.sections else ["saga"]
+        for kind in reversed(kinds) if hot_first else kinds:
+            self._keep(kind, "orderflow", its.saga(kind, hot=kind == "hot"))
         if "intake" in its.sections:
             its.place.stop(*its.place.names(*WORKING))
             with its.place.doors(CORES):

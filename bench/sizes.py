@@ -20,11 +20,11 @@ class Size:
     memory: tuple[int, int]
     finished: int
     turn_s: float
-    """A contender's turn is of fewer orders if it would last longer than that."""
+    """How long a turn should last: `orders` are what ours takes in it, and a contender's are fewer if it is slower."""
 
 
 FULL = Size(
-    rounds=3, orders=3000, warm=300, low_rate=20, low_s=30, high_s=30, backlog=10_000, quota_orders=1500,
+    rounds=3, orders=9000, warm=300, low_rate=20, low_s=30, high_s=30, backlog=10_000, quota_orders=1500,
     memory=(1000, 100_000), finished=1_000_000, turn_s=30,
 )  # fmt: skip
 QUICK = Size(
