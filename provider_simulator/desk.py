@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated, Any, NoReturn
 from urllib.parse import unquote
@@ -19,7 +19,7 @@ _ENDLESS_S = 30.0
 _MAX_PAGE = 1000
 
 Said = tuple[HTTPStatus, Any]
-Call = Callable[[str, bytes], Said]
+Call = Callable[[str, bytes], Awaitable[Said]]
 Amount = Annotated[int, msgspec.Meta(ge=0)]
 """Zero is a valid amount: an order of free goods is paid like any other."""
 
@@ -59,22 +59,23 @@ class Desk:
         self._stopping = stopping
         self._weather = Weather()
         self._posts: dict[str, Call] = {
-            "/captures": lambda key, body: _said(books.capture(key, **_fields(body, Movement))),
-            "/refunds": lambda key, body: _said(books.refund(key, **_fields(body, Movement))),
-            "/voids": lambda key, body: _said(books.void(key, **_fields(body, Release))),
+            "/authorizations": self._authorize,
+            "/captures": self._capture,
+            "/refunds": self._refund,
+            "/voids": self._void,
         }
 
     async def post(self, path: str, key: str | None, body: bytes) -> Said:
         """Answer a POST."""
         call = self._posts.get(path)
-        if call is None and path != "/authorizations":
+        if call is None:
             return HTTPStatus.NOT_FOUND, {"error": "no such path"}
         if not key:
             return HTTPStatus.BAD_REQUEST, {"error": "Idempotency-Key is missing"}
         if storm := await self._storm():
             return storm
         try:
-            said = call(key, body) if call else await self._authorize(key, body)
+            said = await call(key, body)
         except msgspec.MsgspecError as error:
             return HTTPStatus.BAD_REQUEST, {"error": str(error)}
         if self._weather.now.kind is Kind.TIMEOUTS:
@@ -112,6 +113,15 @@ class Desk:
             await self._lose_the_answer()
         await self._wait(method.answers_after_s)
         return _said(answer)
+
+    async def _capture(self, key: str, body: bytes) -> Said:
+        return _said(self._books.capture(key, **_fields(body, Movement)))
+
+    async def _refund(self, key: str, body: bytes) -> Said:
+        return _said(self._books.refund(key, **_fields(body, Movement)))
+
+    async def _void(self, key: str, body: bytes) -> Said:
+        return _said(self._books.void(key, **_fields(body, Release)))
 
     async def _storm(self) -> Said | None:
         """Wait as long as the weather wants; return what it answers by itself."""
