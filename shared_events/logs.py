@@ -83,11 +83,10 @@ class _Json(MsgspecFormatter):
         super().__init__("%(message)s", reserved_attrs=(*_BUILT_IN, "about", "each", "process_name"))
 
     def format(self, record: logging.LogRecord) -> str:
-        about: Sequence[Mapping[str, object]] | None = getattr(record, "each", None)
-        if about is None:
+        if not hasattr(record, "each"):
             return super().format(record)
         first = {**self._first(record), "message": record.getMessage()}
-        return _encoder.encode_lines([{**first, **one} for one in about]).decode().rstrip("\n")
+        return _encoder.encode_lines([{**first, **one} for one in _each(record)]).decode().rstrip("\n")
 
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
@@ -118,9 +117,14 @@ class _Console(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         record.message = record.getMessage()
         first = f"{_time_of(record)} {record.levelname:<7} {record.name}: {record.message}"
-        each = getattr(record, "each", None) or [getattr(record, "about", {})]
-        line = "\n".join("  ".join(filter(None, (first, _pairs(about)))) for about in each)
+        line = "\n".join("  ".join(filter(None, (first, _pairs(about)))) for about in _each(record))
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _each(record: logging.LogRecord) -> list[dict[str, object]]:
+    """Return what each line of a record is about: its context, and what is its own."""
+    context = getattr(record, "about", {})
+    return [{**context, **own} for own in getattr(record, "each", [{}])]
 
 
 def _pairs(about: Mapping[str, object]) -> str:

@@ -48,15 +48,21 @@ def test_each_of_many_has_a_line_of_its_own(
     for style in ("json", "console"):
         monkeypatch.setenv("ORDERFLOW_LOG_FORMAT", style)
         logs.configure("orders-worker")
-        logs.each(logging.getLogger("a.b"), "handled", [{"order_id": UUID(int=1)}, {"order_id": UUID(int=2)}])
+        with logs.context(batch=7):
+            logs.each(logging.getLogger("a.b"), "handled", [{"order_id": UUID(int=n)} for n in (1, 2)])
         logs.each(logging.getLogger("a.b"), "handled", [])
 
     *of_json, third, fourth = capsys.readouterr().err.splitlines()
     assert [json.loads(line)["order_id"] for line in of_json] == [str(UUID(int=1)), str(UUID(int=2))]
     first = json.loads(of_json[0])
-    assert (first["level"], first["logger"], first["process"]) == ("INFO", "a.b", "orders-worker")
-    assert third.endswith(f"INFO    a.b: handled  order_id={UUID(int=1)}")
-    assert fourth.endswith(f"INFO    a.b: handled  order_id={UUID(int=2)}")
+    assert (first["level"], first["logger"], first["process"], first["batch"]) == (
+        "INFO",
+        "a.b",
+        "orders-worker",
+        "7",
+    )
+    assert third.endswith(f"INFO    a.b: handled  batch=7 order_id={UUID(int=1)}")
+    assert fourth.endswith(f"INFO    a.b: handled  batch=7 order_id={UUID(int=2)}")
 
 
 def test_people_may_have_text(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
