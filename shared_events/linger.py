@@ -2,8 +2,8 @@
 
 One transaction for many messages costs little more than for one, so under load it pays to wait; while there is
 little to do it would only make people wait. What came together the last time tells which it is, and how long its
-orders have been under way tells how long nobody minds. Workers do not wait besides: what a relay publishes together
-comes to them together.
+orders have been under way tells how long nobody minds. Workers wait a moment at most: what a relay publishes
+together comes to them together.
 """
 
 import time

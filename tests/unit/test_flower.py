@@ -68,7 +68,7 @@ def test_search_finds_what_changed_and_not_what_is_forgotten() -> None:
     assert (found("state:STARTED"), found("state:SUCCESS")) == ({"1@orders"}, {"2@orders"})
     state.event(_ended(3))
     state.clear_tasks()
-    assert found("name:inventory.stock_reserved") == set()
+    assert (found("name:inventory.stock_reserved"), state.search_engine.documents) == (set(), {})
 
 
 def test_a_forgotten_task_is_gone_at_once(collected_by_nobody: None) -> None:
