@@ -71,8 +71,7 @@ def place_order(body: dict[str, Any]) -> Response:
     """Accept an order. The answer does not wait for stock or payment: follow `Location`."""
     customer_id = _customer(body["customer_id"])
     order, accepted = _accept_by_memory(body, customer_id) or _accept(body, customer_id)
-    with logs.context(order_id=str(order.id)):
-        current_app.logger.info("accepted")
+    logs.each(current_app.logger, "accepted", [{"order_id": str(order.id)}])
     return _when_decided(order.id) or accepted
 
 

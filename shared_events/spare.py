@@ -68,7 +68,8 @@ class _Wanted:
         self.writes = writes
         self.is_done = False
         self.error: BaseException | None = None
-        self.turn = threading.Semaphore(0)
+        self.turn = threading.Lock()
+        self.turn.acquire()
 
 
 _GATHERING_S = 0.001

@@ -7,6 +7,7 @@ answered key stays claimed until its lease ends. The truth is the database row.
 import logging
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -60,33 +61,28 @@ class Claims:
             return Claimed()
         token = uuid4().bytes
         try:
-            is_ours = self._ask("SET", self._prefix + name, token, "NX", "PX", LEASE_MS)
+            holder = self._ask("SET", self._prefix + name, token, "NX", "GET", "PX", LEASE_MS)
         except redis.RedisError as error:
             self._lost(error)
             return Claimed()
-        return Claimed(token=token) if is_ours else Claimed(seen=True)
+        return Claimed(token=token) if holder in (None, token) else Claimed(seen=True)
 
     def _ask(self, *command: str | bytes | int) -> object:
-        """Send one command over a connection that nobody uses: redis-py's client costs far more than the way there."""
-        connection = self._kept() or self._another()
+        """Send one command over a connection that nobody uses: redis-py's client costs far more than the way there.
+
+        If the server hung up on one that was kept, the command goes over another, and so may be done twice.
+        """
+        while self._idle:
+            with suppress(IndexError, redis.ConnectionError):  # another thread may have taken the last one
+                return self._over(self._idle.pop(), command)
+        pool = self._redis.connection_pool
+        return self._over(pool.connection_class(**pool.connection_kwargs), command)
+
+    def _over(self, connection: Any, command: Sequence[str | bytes | int]) -> object:
         connection.send_command(*command, check_health=False)
         answer = connection.read_response()
         self._idle.append(connection)
         return answer
-
-    def _kept(self) -> Any:
-        """Return a connection from before, unless the server hung up on it meanwhile."""
-        while self._idle:
-            with suppress(IndexError, redis.RedisError):  # another thread may have taken the last one
-                connection = self._idle.pop()
-                if not connection.can_read(timeout=0):
-                    return connection
-                connection.disconnect()
-        return None
-
-    def _another(self) -> Any:
-        pool = self._redis.connection_pool
-        return pool.connection_class(**pool.connection_kwargs)
 
     def free(self, name: str, claimed: Claimed) -> None:
         """Give back a claim of ours: nothing came of the request. Another's claim is left alone."""
