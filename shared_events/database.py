@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 import psycopg
@@ -28,7 +28,7 @@ _OPTIONS = " ".join(
     for setting in (
         "statement_timeout=10s",
         "lock_timeout=5s",
-        "idle_in_transaction_session_timeout=30s",
+        "idle_in_transaction_session_timeout=15s",
         "jit=off",
         "timezone=UTC",
     )
@@ -106,10 +106,10 @@ def engine(url: str, *, pool_size: int, process: str, durable: bool = True, keye
 
 
 class Kept:
-    """One connection that stays open, each statement a transaction of its own: for what runs many times a second.
+    """One connection that stays open, for what runs many times a second.
 
-    A statement costs far less than one through the engine's pool. An error gives the connection up; the next
-    statement opens another.
+    Outside `transaction` each statement is one of its own. A statement costs far less than one through the engine's
+    pool. An error gives the connection up; the next statement opens another.
     """
 
     def __init__(self, source: Engine) -> None:
@@ -118,15 +118,29 @@ class Kept:
         self._listens = False
 
     def query(self, statement: str, values: Mapping[str, Any] | None = None) -> list[Any]:
-        """Run a statement; return its rows, if it has any, as named tuples. Raises what is in LOST."""
+        """Run a statement that returns rows; return them as named tuples. Raises what is in LOST."""
         with self._given_up_on_error(), self._driver().cursor(row_factory=namedtuple_row) as cursor:
-            cursor.execute(statement, values)
-            return cursor.fetchall() if cursor.rownumber is not None else []
+            rows: list[Any] = cursor.execute(statement, values).fetchall()
+            return rows
+
+    def execute(self, statement: str, values: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that returns nothing. Raises what is in LOST; inside `transaction` perhaps at its end."""
+        with self._given_up_on_error():
+            self._driver().execute(statement, values)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Let the statements inside, ours and those of what is given, be one transaction. Raises what is in LOST.
+
+        No pipeline: the server does not see that one that waits is idle, and would leave a frozen process its locks.
+        """
+        with self._given_up_on_error(), self._driver().transaction():
+            yield cast("Connection", self._connection)
 
     def notified(self, channel: str, within_s: float) -> bool:
         """Wait for a notification; False if none came in time. True at once where it did not yet listen."""
         if self._connection is None or not self._listens:
-            self.query(f"LISTEN {channel}")
+            self.execute(f"LISTEN {channel}")
             self._listens = True
             return True
         with self._given_up_on_error():

@@ -33,7 +33,11 @@ _INSERT = over_rows(
 WAKE_THE_RELAY = "SELECT pg_notify('outbox', '') FROM relay_state WHERE asleep"
 """Ends every transaction that wrote messages. Only while the relay sleeps: a NOTIFY takes a global lock."""
 
-_CANCEL = "DELETE FROM outbox WHERE timer_key = ANY(%(keys)s)"
+# A timer that a relay has in hand is as good as gone: to wait for it would be to wait for the broker.
+_CANCEL = """
+    DELETE FROM outbox
+    WHERE ctid = ANY(ARRAY(SELECT ctid FROM outbox WHERE timer_key = ANY(%(keys)s) FOR UPDATE SKIP LOCKED))
+"""
 
 
 @dataclass(frozen=True, slots=True)

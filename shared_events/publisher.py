@@ -4,9 +4,8 @@ Used by the relay for everything that leaves, and by workers for retries and dea
 """
 
 import contextlib
-import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -15,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 import amqp
 from amqp import spec
 
+from shared_events.parcel import Parcel, Unspeakable
+
 CONFIRM_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 3.0
 HEARTBEAT_S = 20
@@ -22,23 +23,6 @@ HEARTBEAT_S = 20
 
 class NotPublished(Exception):
     """The broker could not be reached, or did not confirm in time: nothing is known of the messages."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """One message to publish: where it goes, its body, its Celery headers. `id` tells it apart in a batch.
-
-    If no queue is bound to its routing key, a `mandatory` one is returned and any other is gone.
-    """
-
-    id: str
-    exchange: str
-    routing_key: str
-    body: bytes
-    headers: dict[str, Any]
-    content_type: str = "application/json"
-    content_encoding: str = "utf-8"
-    mandatory: bool = True
 
 
 @dataclass
@@ -80,21 +64,6 @@ def _refuse_when_blocked(reason: str) -> None:
     raise NotPublished(f"the broker blocks publishers: {reason}")
 
 
-@contextlib.contextmanager
-def _corked(connection: amqp.Connection) -> Iterator[None]:
-    """Let frames leave in full packets: py-amqp writes each by itself, and each packet would wake the broker."""
-    sock = connection.transport.sock
-    if not hasattr(socket, "TCP_CORK"):  # Linux has it
-        yield
-        return
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
-
-
 class Publisher:
     """A connection that publishes batches and waits for their confirms; reconnects when it was lost."""
 
@@ -106,13 +75,13 @@ class Publisher:
         self._used_at = 0.0
 
     def publish(self, parcels: Sequence[Parcel]) -> Outcome:
-        """Publish all, wait once. If the channel is refused or anything is nacked, they go one by one.
+        """Publish all, wait once. If one cannot be said, or is refused, or is nacked, they go one by one.
 
         Raises NotPublished if the broker is away or silent; then nothing is known of any of them.
         """
         try:
             outcome = self._together(parcels)
-        except amqp.ChannelError:
+        except (amqp.ChannelError, Unspeakable):
             outcome = Outcome()
         left = [each for each in parcels if each.id not in outcome.confirmed | outcome.returned]
         for parcel in left:
@@ -122,9 +91,7 @@ class Publisher:
     def _together(self, parcels: Sequence[Parcel]) -> Outcome:
         try:
             wave = self._open()
-            with _corked(self._connection):
-                for parcel in parcels:
-                    wave.send(parcel, self._user)
+            wave.send(parcels, self._user)
             return wave.settle(CONFIRM_TIMEOUT_S)
         except amqp.ChannelError:
             self._wave = None
@@ -136,7 +103,7 @@ class Publisher:
     def _alone(self, parcel: Parcel, outcome: Outcome) -> None:
         try:
             alone = self._together([parcel])
-        except amqp.ChannelError as error:
+        except (amqp.ChannelError, Unspeakable) as error:
             outcome.refused[parcel.id] = str(error)
             return
         outcome.confirmed |= alone.confirmed
@@ -201,25 +168,17 @@ class _Wave:
         channel._callbacks[spec.Basic.Nack] = self._on_nack  # py-amqp offers no event for nacks
         channel.events["basic_return"].add(self._on_return)
 
-    def send(self, parcel: Parcel, user: str) -> None:
-        message = amqp.Message(
-            parcel.body,
-            application_headers=parcel.headers,
-            content_type=parcel.content_type,
-            content_encoding=parcel.content_encoding,
-            delivery_mode=2,
-            message_id=parcel.id,
-            correlation_id=parcel.id,
-            user_id=user,
-        )
-        self._sequence += 1
-        self._waiting[self._sequence] = parcel.id
-        self._channel._basic_publish(  # basic_publish would wait for each confirm
-            message,
-            exchange=parcel.exchange,
-            routing_key=parcel.routing_key,
-            mandatory=parcel.mandatory,
-        )
+    def send(self, parcels: Sequence[Parcel], user: str) -> None:
+        """Write all of them at once: each write would wake the broker. Raises Unspeakable, and nothing is sent."""
+        connection = self._channel.connection
+        if connection is None:
+            raise amqp.RecoverableConnectionError("the channel is closed")
+        its = {"user": user, "channel": self._channel.channel_id, "frame_max": connection.frame_max}
+        written = b"".join([parcel.frames(**its) for parcel in parcels])
+        for parcel in parcels:
+            self._sequence += 1
+            self._waiting[self._sequence] = parcel.id
+        connection.transport.write(written)
 
     def settle(self, timeout_s: float) -> Outcome:
         end = time.monotonic() + timeout_s

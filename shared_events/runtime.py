@@ -21,7 +21,8 @@ from shared_events import database, metrics, retries
 from shared_events.crash_guard import CrashGuard
 from shared_events.delivery import Delivery, read_delivery
 from shared_events.effect import Attempt, Effect
-from shared_events.publisher import NotPublished, Outcome, Parcel, Publisher
+from shared_events.parcel import Parcel
+from shared_events.publisher import NotPublished, Outcome, Publisher
 from shared_events.topology import TIERS_S, WorkQueue
 
 log = logging.getLogger(__name__)

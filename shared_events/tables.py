@@ -22,7 +22,9 @@ OUTBOX = Table(
     Column("headers", JSONB, comment="only of a replay: the headers that the message had"),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_now),
     Column("available_at", DateTime(timezone=True), nullable=False, server_default=_now),
-    Column("leased_until", DateTime(timezone=True), comment="a relay has it in hand until then"),
+    Column(
+        "leased_until", DateTime(timezone=True), comment="written by relays of older releases; to be dropped"
+    ),
 )
 
 INBOX = Table(

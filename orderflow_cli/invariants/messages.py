@@ -17,7 +17,7 @@ def no_outbox_row_is_overdue(reading: Reading) -> Iterator[Finding]:
         SELECT id, type, EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
                                  AND application_name = %(relay)s) AS has_relay
         FROM outbox
-        WHERE available_at < now() - interval '2 seconds' AND (leased_until IS NULL OR leased_until < now())
+        WHERE available_at < now() - interval '2 seconds'
         ORDER BY available_at LIMIT 1000
     """
     for service in SERVICES:

@@ -1,11 +1,11 @@
 """The relay: moves due outbox rows to RabbitMQ. Run it with `python -m shared_events.relay`.
 
-It leases rows in a short transaction, publishes them with none open, waits once for all confirms and deletes what
-was confirmed. A relay that dies or freezes loses its lease, and another publishes the rows again: the inboxes know
-them. Several relays of one service share the work. The same process collects dead letters and prunes old rows.
+A turn is one transaction: it locks due rows, publishes them, waits once for all confirms, deletes what was confirmed.
+A relay that dies lets go of its rows, and the server takes them from one that freezes; another publishes them again:
+the inboxes know them. Several relays of one service share the work. The same process collects dead letters and prunes
+old rows.
 """
 
-import contextlib
 import logging
 import threading
 import time
@@ -13,49 +13,35 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from shared_events import bundles, database, dead_letters, linger, metrics
 from shared_events.contract import CONTRACTS, Fact
-from shared_events.publisher import NotPublished, Outcome, Parcel, Publisher
+from shared_events.parcel import Parcel
+from shared_events.publisher import NotPublished, Outcome, Publisher
 from shared_events.vitals import VITALS
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
-LEASE_S = 15.0
-"""Longer than a publisher waits for its confirms."""
 FEW = 4
 """So many rows at once are no load yet: the relay goes on waiting for notifications."""
 AWAKE_S = 0.1
 POLL_S = 0.005
-SETTLE_S = 0.05
-"""How long what was published waits to be deleted together with the next."""
+ELSEWHERE_S = 0.05
+"""How long to leave alone what is due and in other hands: another relay's, or a writer's that cancels it."""
 SLEEP_S = 0.5
 """A sleeping relay looks up at least this often, should a notification have been missed."""
 
-# `= ANY(ARRAY(…))`, not `IN (…)`: a join, planned while the table was empty, would walk all of it for each row.
-_DELETE = """
-    DELETE FROM outbox
-    WHERE id = ANY(ARRAY(SELECT id FROM outbox WHERE id = ANY(%(ids)s::uuid[]) FOR UPDATE SKIP LOCKED))
-"""
-_TURN = f"""
-    WITH settled AS ({_DELETE})
-    UPDATE outbox SET leased_until = now() + interval '{LEASE_S} seconds'
-    WHERE id = ANY(ARRAY(
-        SELECT id FROM outbox
-        WHERE available_at <= now() AND (leased_until IS NULL OR leased_until < now())
-          AND id <> ALL(%(ids)s::uuid[])
-        ORDER BY available_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED))
-    RETURNING id, type, subject, correlation_id, causation_id, exchange, routing_key, body, headers, leased_until
+# Skipped: what another relay publishes, or a writer cancels, just now.
+_DUE = f"""
+    SELECT id::text, type, subject, correlation_id::text, causation_id::text, exchange, routing_key, body, headers
+    FROM outbox
+    WHERE available_at <= now()
+    ORDER BY available_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED
 """  # noqa: S608  constants
-_GIVE_BACK = """
-    UPDATE outbox SET leased_until = NULL WHERE id = ANY(%(ids)s) AND leased_until = %(lease)s
-"""
-_NEXT = """
-    SELECT extract(epoch FROM min(greatest(available_at, coalesce(leased_until, available_at))) - now())
-    FROM (SELECT available_at, leased_until FROM outbox ORDER BY available_at LIMIT 1) AS first
-"""
+_DELETE = "DELETE FROM outbox WHERE id = ANY(%(ids)s::uuid[])"
+_NEXT = "SELECT extract(epoch FROM available_at - now()) FROM outbox ORDER BY available_at LIMIT 1"
 _ASLEEP = "UPDATE relay_state SET asleep = %(asleep)s WHERE asleep <> %(asleep)s"
 
 
@@ -70,7 +56,6 @@ class Relay:
         self._engine = engine
         self._kept = database.Kept(engine)
         self._publisher = publisher
-        self._settled: list[UUID] = []
         self._awake_until: float | None = 0.0
         self._linger_s = 0.0
 
@@ -92,7 +77,7 @@ class Relay:
             except NotPublished as error:
                 log.warning("%s", error)
                 stop.wait(1.0)
-        self._finish()
+        self._kept.close()
 
     def _gather(self, stop: threading.Event) -> None:
         """Stay awake, and let more come: a notification in each transaction would cost more than looking."""
@@ -102,69 +87,46 @@ class Relay:
         stop.wait(self._linger_s)
 
     def turn(self) -> int:
-        """Lease, publish and settle one batch; return how many rows it took."""
-        rows = self._lease()
-        if not rows:
-            return 0
-        try:
-            self._publish(_bundled(rows))
-        except NotPublished:
-            self._give_back(rows)
-            raise
-        self._linger_s = linger.after(len(rows), rows[len(rows) // 2].correlation_id)
+        """Publish one batch of due rows and delete what was confirmed; return how many rows it took.
+
+        It holds no row longer than a publisher waits for its confirms. Raises NotPublished: then all rows stay.
+        """
+        with self._kept.transaction() as connection:
+            rows = self._kept.query(_DUE)
+            self._publish(_bundled(rows), connection)
+        if rows:
+            self._linger_s = linger.after(len(rows), UUID(rows[len(rows) // 2].correlation_id))
         return len(rows)
 
-    def _publish(self, tied: Sequence[list[Any]]) -> None:
+    def _publish(self, tied: Sequence[list[Any]], connection: Connection) -> None:
         """Publish and settle; what is refused as a bundle is tried message by message."""
+        if not tied:
+            return
         outcome = self._publisher.publish([_parcel(rows) for rows in tied])
-        refused = [rows for rows in tied if len(rows) > 1 and str(rows[0].id) in outcome.refused]
-        self._settle([rows for rows in tied if rows not in refused], outcome)
-        if refused:
-            self._publish([[row] for rows in refused for row in rows])
+        refused = [rows for rows in tied if len(rows) > 1 and rows[0].id in outcome.refused]
+        self._settle([rows for rows in tied if rows not in refused], outcome, connection)
+        self._publish([[row] for rows in refused for row in rows], connection)
 
-    def _lease(self) -> Sequence[Any]:
-        """Delete what the last turn published and lease the next rows, in one statement."""
-        rows = self._kept.query(_TURN, {"ids": self._settled})
-        self._settled.clear()
-        return rows
-
-    def _finish(self) -> None:
-        """Delete what the last turn published: nobody publishes it again when its lease is over."""
-        with contextlib.suppress(*database.LOST):
-            self._kept.query(_DELETE, {"ids": self._settled})
-        self._kept.close()
-
-    def _settle(self, tied: Sequence[list[Any]], outcome: Outcome) -> None:
-        """Note what is done with. What nobody can receive becomes a dead letter."""
-        confirmed: list[UUID] = []
-        why: dict[UUID, tuple[str, str]] = {}
+    def _settle(self, tied: Sequence[list[Any]], outcome: Outcome, connection: Connection) -> None:
+        """Delete what is done with. What nobody can receive becomes a dead letter."""
+        done: list[str] = []
         for rows in tied:
-            key, ids = str(rows[0].id), [row.id for row in rows]
-            if key in outcome.confirmed:
-                confirmed += ids
-            elif key in outcome.returned:
-                why |= dict.fromkeys(ids, ("unroutable", f"no queue is bound to {rows[0].type}"))
+            key = rows[0].id
+            if key in outcome.returned:
+                self._bury(rows, "unroutable", f"no queue is bound to {rows[0].type}", connection)
             elif key in outcome.refused:
-                why |= dict.fromkeys(ids, ("cannot-be-published", outcome.refused[key]))
-        self._settled += confirmed
-        metrics.PUBLISHED.labels("confirmed").inc(len(confirmed))
-        if why:
-            self._bury([row for rows in tied for row in rows if row.id in why], why)
+                self._bury(rows, "cannot-be-published", outcome.refused[key], connection)
+            elif key in outcome.confirmed:
+                metrics.PUBLISHED.labels("confirmed").inc(len(rows))
+            else:
+                continue
+            done += [row.id for row in rows]
+        self._kept.execute(_DELETE, {"ids": f"{{{','.join(done)}}}"})
 
-    def _bury(self, rows: Sequence[Any], why: dict[UUID, tuple[str, str]]) -> None:
-        with self._engine.begin() as connection:
-            ids = [row.id for row in rows]
-            still_here = set(connection.exec_driver_sql(_DELETE + " RETURNING id", {"ids": ids}).scalars())
-            for row in rows:
-                if row.id not in still_here:
-                    continue  # delivered by another relay, or a timer that was cancelled meanwhile
-                cause, reason = why[row.id]
-                log.error("%s cannot leave: %s", row.type, reason)
-                dead_letters.bury_outbox_row(connection, self._service, row, _headers(row), cause, reason)
-
-    def _give_back(self, rows: Sequence[Any]) -> None:
-        """End our lease now (another's stays), so that an outage of the broker costs no lease time after it."""
-        self._kept.query(_GIVE_BACK, {"ids": [row.id for row in rows], "lease": rows[0].leased_until})
+    def _bury(self, rows: Sequence[Any], cause: str, reason: str, connection: Connection) -> None:
+        for row in rows:
+            log.error("%s cannot leave: %s", row.type, reason)
+            dead_letters.bury_outbox_row(connection, self._service, row, _headers(row), cause, reason)
 
     def _wait(self, stop: threading.Event) -> None:
         """Wait until there may be rows: a moment while awake, else for a notification or until a timer is due."""
@@ -179,15 +141,14 @@ class Relay:
 
     def _fall_asleep(self, asleep: bool) -> None:
         """Say whether writers have to notify."""
-        self._kept.query(_ASLEEP, {"asleep": asleep})
+        self._kept.execute(_ASLEEP, {"asleep": asleep})
 
     def _idle_for(self) -> float:
-        if self._settled:
-            return SETTLE_S
-        next_s = self._kept.query(_NEXT)[0][0]
-        if next_s is None:
+        first = self._kept.query(_NEXT)
+        if not first:
             return SLEEP_S
-        return max(POLL_S, min(SLEEP_S, float(next_s)))  # what is due may be locked by a writer
+        next_s = float(first[0][0])
+        return min(next_s, SLEEP_S) if next_s > 0 else ELSEWHERE_S
 
 
 def _is_fact(message_type: str) -> bool:
@@ -202,9 +163,9 @@ def _headers(row: Any) -> dict[str, Any]:
     return {
         "lang": "py",
         "task": row.type,
-        "id": str(row.id),
-        "root_id": str(row.correlation_id),
-        "parent_id": str(row.causation_id) if row.causation_id else None,
+        "id": row.id,
+        "root_id": row.correlation_id,
+        "parent_id": row.causation_id,
         "group": None,
         "retries": 0,
         "argsrepr": row.subject,
@@ -237,5 +198,5 @@ def _parcel(rows: Sequence[Any]) -> Parcel:
         }
     body = bundles.join([row.body for row in rows]) if len(rows) > 1 else bytes(first.body)
     return Parcel(
-        str(first.id), first.exchange, first.routing_key, body, headers, mandatory=not _is_fact(first.type)
+        first.id, first.exchange, first.routing_key, body, headers, mandatory=not _is_fact(first.type)
     )

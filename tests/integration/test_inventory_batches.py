@@ -30,7 +30,8 @@ from shared_events.crash_guard import CrashGuard
 from shared_events.delivery import Delivery
 from shared_events.effect import Transaction
 from shared_events.outbox import celery_body, route
-from shared_events.publisher import Outcome, Parcel, Publisher
+from shared_events.parcel import Parcel
+from shared_events.publisher import Outcome, Publisher
 from shared_events.runtime import Ending, Runtime
 from shared_events.topology import work_queue
 

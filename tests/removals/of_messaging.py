@@ -160,31 +160,31 @@ OF_MESSAGING = (
         "Relay: what no queue takes comes back",
         "published without `mandatory`",
         (
-            Edit("shared_events/publisher.py", "mandatory: bool = True", "mandatory: bool = False"),
+            Edit("shared_events/parcel.py", "mandatory: bool = True", "mandatory: bool = False"),
             Edit("shared_events/relay/__init__.py", "mandatory=not _is_fact(first.type)", "mandatory=False"),
         ),
         f"{_MESSAGING}/test_relay.py::"
         "test_a_reply_that_nobody_can_receive_is_buried_and_its_replay_leaves_again",
     ),
     Removal(
-        "relay-lease",
-        "Relay: rows that another has leased are left alone",
-        "leases are not looked at",
-        (
-            Edit(
-                "shared_events/relay/__init__.py",
-                "AND (leased_until IS NULL OR leased_until < now())",
-                "",
-            ),
-        ),
+        "relay-locks",
+        "Relay: rows that another has in hand are left alone",
+        "rows are not locked",
+        (Edit("shared_events/relay/__init__.py", "LIMIT {BATCH} FOR UPDATE SKIP LOCKED", "LIMIT {BATCH}"),),
         f"{_MESSAGING}/test_relay.py::test_two_relays_share_the_work",
     ),
     Removal(
-        "relay-finish",
-        "Relay: a stopped one deletes what it has published",
-        "it ends as it stands",
-        (Edit("shared_events/relay/__init__.py", "        self._finish()\n", ""),),
+        "relay-frozen",
+        "Relay: the server takes its rows from a frozen one",
+        "a transaction may stand still as long as it likes",
+        (
+            Edit(
+                "shared_events/database.py",
+                "idle_in_transaction_session_timeout=15s",
+                "idle_in_transaction_session_timeout=0",
+            ),
+        ),
         f"{_MESSAGING}/test_relay.py::"
-        "test_a_relay_that_is_stopped_in_the_middle_leaves_nothing_to_be_sent_again",
+        "test_when_a_relay_freezes_the_server_takes_its_rows_and_another_goes_on",
     ),
 )

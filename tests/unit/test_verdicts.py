@@ -8,7 +8,8 @@ from sqlalchemy import Engine, create_engine
 from shared_events.crash_guard import CrashGuard
 from shared_events.delivery import Delivery
 from shared_events.effect import Attempt
-from shared_events.publisher import NotPublished, Outcome, Parcel, Publisher
+from shared_events.parcel import Parcel
+from shared_events.publisher import NotPublished, Outcome, Publisher
 from shared_events.runtime import Ending, Runtime
 from shared_events.topology import work_queue
 

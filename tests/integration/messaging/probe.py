@@ -21,7 +21,8 @@ from shared_events.contract import Envelope, Message, seal
 from shared_events.contracts.inventory import ReserveStock
 from shared_events.contracts.values import Line
 from shared_events.outbox import Outgoing, celery_body, write
-from shared_events.publisher import Parcel, Publisher, connect
+from shared_events.parcel import Parcel
+from shared_events.publisher import Publisher, connect
 from shared_events.tables import DEAD_LETTERS
 from shared_events.writes import Writes
 

@@ -13,7 +13,8 @@ from probe import Probe, eventually, headers_of, order_of, parcel_of, sealed
 
 from shared_events.contract import Envelope, encode
 from shared_events.outbox import celery_body
-from shared_events.publisher import Parcel, Publisher
+from shared_events.parcel import Parcel
+from shared_events.publisher import Publisher
 
 MARK = b"%s"
 """Bodies are told apart by a random mark, so that each test finds its own dead letter."""

@@ -9,7 +9,8 @@ from probe import Probe, eventually, headers_of, order_of, parcel_of, sealed
 
 from shared_events import dead_letters
 from shared_events.outbox import celery_body
-from shared_events.publisher import Parcel, Publisher
+from shared_events.parcel import Parcel
+from shared_events.publisher import Publisher
 
 
 class Milliseconds(datetime):

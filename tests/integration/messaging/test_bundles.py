@@ -17,7 +17,8 @@ from shared_events.contracts.inventory import ProductChanged, StockReserved
 from shared_events.contracts.values import Money
 from shared_events.delivery import Delivery
 from shared_events.outbox import BODY_HEAD, BODY_TAIL, celery_body
-from shared_events.publisher import Outcome, Parcel, Publisher, connect
+from shared_events.parcel import Parcel
+from shared_events.publisher import Outcome, Publisher, connect
 from shared_events.relay import Relay
 
 

@@ -4,7 +4,8 @@ from probe import Probe, eventually, order_of, parcel_of, sealed
 
 from shared_events.contracts.inventory import HoldElapsed, KeepReservation, ReleaseStock
 from shared_events.outbox import celery_body
-from shared_events.publisher import Parcel, Publisher
+from shared_events.parcel import Parcel
+from shared_events.publisher import Publisher
 
 
 def test_a_message_sent_twice_in_one_batch_takes_effect_once(probe: Probe) -> None:

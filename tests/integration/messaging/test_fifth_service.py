@@ -14,7 +14,8 @@ from examples.loyalty import provision
 from local_stack.access import new_passwords
 from shared_events.contracts.orders import OrderCompleted
 from shared_events.contracts.values import Line, Money
-from shared_events.publisher import Parcel, Publisher
+from shared_events.parcel import Parcel
+from shared_events.publisher import Publisher
 
 
 class Loyalty(Service):

@@ -13,7 +13,8 @@ from shared_events.contract import Envelope
 from shared_events.contracts.inventory import ReserveStock
 from shared_events.dead_letters import DISCARDED, FORGED, OPEN, Filter
 from shared_events.outbox import celery_body
-from shared_events.publisher import Parcel, Publisher, connect
+from shared_events.parcel import Parcel
+from shared_events.publisher import Publisher, connect
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ from simulator_process import SimulatorProcess
 
 from shared_events.contract import Message, seal
 from shared_events.outbox import MESSAGES, celery_body
-from shared_events.publisher import Parcel, Publisher
+from shared_events.parcel import Parcel
+from shared_events.publisher import Publisher
 
 COMMANDS = {
     "worker": ["celery", "-A", "payments_svc.worker", "worker", "--concurrency", "1"],
