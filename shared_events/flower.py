@@ -4,9 +4,12 @@ Each message of an order makes an event, so how Flower reads them is a part of w
 """
 
 import gc
+import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import flower.app
 import flower.events
 import msgspec
 from celery import Celery
@@ -23,6 +26,8 @@ register(  # type: ignore[no-untyped-call]
 # What Flower remembers lives long: to look through all of it for garbage was much of its work.
 gc.freeze()
 gc.set_threshold(50_000, 50, 100)
+
+log = logging.getLogger(__name__)
 
 _ENDINGS = {"task-succeeded", "task-failed", "task-retried"}
 
@@ -90,4 +95,28 @@ class _OneEventEach(flower.events.EventsState):  # type: ignore[misc]
             self.metrics.events.labels(event["hostname"], "task-received", event.get("name", "")).inc()
 
 
+class _Together(flower.events.Events):  # type: ignore[misc]
+    """Hands over what came together at once: to wake Flower's loop for each event costs half as much as the event."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._came: deque[dict[str, Any]] = deque()
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """Take an event, in the thread that receives them."""
+        self._came.append(event)
+        if len(self._came) == 1:
+            self.io_loop.add_callback(self._hand_over)
+
+    def _hand_over(self) -> None:
+        for _ in range(len(self._came)):
+            try:
+                self.state.event(self._came.popleft())
+            except Exception:
+                log.exception("an event that Flower cannot take")
+        if self._came:
+            self.io_loop.add_callback(self._hand_over)
+
+
 flower.events.EventsState = _OneEventEach
+flower.app.Events = _Together

@@ -3,10 +3,12 @@
 import gc
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import flower.app
 import pytest
+from celery import Celery
 from flower import events
 
 import shared_events.flower  # noqa: F401  it changes Flower's state
@@ -81,3 +83,59 @@ def test_a_forgotten_task_is_gone_at_once(collected_by_nobody: None) -> None:
 
     assert forgotten() is None
     assert state.tasks["99@orders"].as_dict()["name"] == "inventory.stock_reserved"
+
+
+class Loop:
+    """An event loop that runs its callbacks when told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+
+    def add_callback(self, callback: Callable[[], None]) -> None:
+        self.waiting.append(callback)
+
+    def run(self) -> None:
+        while self.waiting:
+            self.waiting.pop(0)()
+
+
+@pytest.fixture
+def its_events() -> Any:
+    app = Celery("flower")
+    return flower.app.Events(app, Loop(), max_tasks_in_memory=100)
+
+
+def test_what_comes_together_wakes_flower_once_and_all_of_it_counts(its_events: Any) -> None:
+    for number in range(3):
+        its_events.on_event(_ended(number))
+
+    assert len(its_events.io_loop.waiting) == 1
+    its_events.io_loop.run()
+    its_events.on_event(_ended(3))
+    its_events.io_loop.run()
+
+    assert its_events.state.counter["orders-worker@here"]["task-succeeded"] == 4
+
+
+def test_what_comes_while_events_are_handed_over_is_not_forgotten(its_events: Any) -> None:
+    take = its_events.state.event
+
+    def take_while_more_comes(event: dict[str, Any]) -> None:
+        if event["clock"] < 5:
+            its_events.on_event(_ended(event["clock"] + 1))
+        take(event)
+
+    its_events.state.event = take_while_more_comes
+    its_events.on_event(_ended(0))
+    its_events.io_loop.run()
+
+    assert its_events.state.counter["orders-worker@here"]["task-succeeded"] == 6
+
+
+def test_an_event_that_flower_cannot_take_costs_none_of_the_others(its_events: Any) -> None:
+    for event in ({"type": "task-succeeded", "hostname": "without a clock"}, _ended(1)):
+        its_events.on_event(event)
+
+    its_events.io_loop.run()
+
+    assert its_events.state.counter["orders-worker@here"]["task-succeeded"] == 1
