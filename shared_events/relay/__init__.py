@@ -53,7 +53,6 @@ class Relay:
 
     def __init__(self, service: str, engine: Engine, publisher: Publisher) -> None:
         self._service = service
-        self._engine = engine
         self._kept = database.Kept(engine)
         self._publisher = publisher
         self._awake_until: float | None = 0.0
