@@ -36,7 +36,7 @@ class Rounds:
         its = self._course
         for number in range(its.size.rounds):
             its.say(f"round {number + 1} of {its.size.rounds}")
-            self._own_turns(hot_first=number % 2 == 1)
+            self._own_turns()
             if self._guests:
                 its.place.stop(*OURS)
                 for guest in self._guests:
@@ -44,12 +44,12 @@ class Rounds:
                 its.place.start(*OURS)
         self._write()
 
-    def _own_turns(self, *, hot_first: bool) -> None:
+    def _own_turns(self) -> None:
+        """Have a hot turn between two others: turns grow slower as the databases fill, so their mean is its peer."""
         its = self._course
         its.warm()
-        kinds = ["saga", "hot"] if "hot" in its.sections else ["saga"]
-        for kind in reversed(kinds) if hot_first else kinds:
-            self._keep(kind, "orderflow", its.saga(kind, hot=kind == "hot"))
+        for kind in ["saga", "hot", "spread again"] if "hot" in its.sections else ["saga"]:
+            self._keep(kind, "orderflow", its.saga(kind.partition(" ")[0], hot=kind == "hot"))
         if "intake" in its.sections:
             its.place.stop(*its.place.names(*WORKING))
             with its.place.doors(CORES):
@@ -96,15 +96,20 @@ class Rounds:
         ratios = document.setdefault("ratios", {})
         mine = document["orders_per_s"]
         if ("hot", "orderflow") in self._turns:
-            hot = saga_figures(self._turns["hot", "orderflow"])
-            document["hot"] = hot
-            ratios["hot_vs_spread"] = figures.ratio(hot["orders_per_s"], mine)
+            document["hot"] = saga_figures(self._turns["hot", "orderflow"])
+            ratios["hot_vs_spread"] = self._hot_vs_spread()
         if ("intake", "orderflow") in self._turns:
             document["intake_per_s"] = intake_rate(self._turns["intake", "orderflow"])
         others = {guest.name: self._of(guest) for guest in self._guests}
         if others:
             document["contenders"] = others
             ratios |= _ratios(mine, document.get("intake_per_s"), others)
+
+    def _hot_vs_spread(self) -> float:
+        """Return the median, over the rounds, of a hot turn's rate by the mean of the turns before and after it."""
+        kinds = [self._turns[kind, "orderflow"] for kind in ("saga", "hot", "spread again")]
+        rates = [[turn.finished_per_s for turn in turns] for turns in zip(*kinds, strict=True)]
+        return round(figures.median([2 * hot / (before + after) for before, hot, after in rates]), 3)
 
     def _of(self, guest: Contender) -> dict[str, Any]:
         turns, low = self._turns.get(("saga", guest.name), []), self._turns.get(("low", guest.name), [])

@@ -49,14 +49,15 @@ def intake(its: Course) -> None:
 
 
 def backlog(its: Course) -> None:
-    """Have orders accepted while the workers are away, and measure how fast they are worked off."""
+    """Have orders accepted while the workers are away; measure how fast they are worked off, and a turn after it."""
     its.place.stop(*its.place.names(*WORKING))
     turn = closed(its.ours, its.run_name("backlog"), its.size.backlog, drained=False)
     its.note("backlog", turn)
     drained = _resume(its)
     its.document["drain_per_s"] = drained
     its.say(f"backlog drained at {drained} orders/s")
-    its.document["ratios"]["drain_vs_steady"] = figures.ratio(drained, its.steady)
+    after = _noted(its, "after the backlog")
+    its.document["ratios"]["drain_vs_steady"] = figures.ratio(drained, after.finished_per_s)
     its.check()
 
 

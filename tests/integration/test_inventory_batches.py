@@ -225,7 +225,10 @@ def test_a_batch_costs_a_handful_of_statements(inventory: Inventory, statements:
     assert costs["undo nothing"] <= 4
 
 
-def test_a_message_that_the_database_refuses_hurts_only_itself(inventory: Inventory) -> None:
+def test_a_message_that_the_database_refuses_hurts_only_itself(
+    inventory: Inventory, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "shared_events.effect")
     inventory.has(MUG=100)
     good = [reserve(uuid4(), Line("MUG", 1)) for _ in range(9)]
 
@@ -234,6 +237,8 @@ def test_a_message_that_the_database_refuses_hurts_only_itself(inventory: Invent
     assert endings == [Ending.APPLIED] * 9 + [Ending.RETRIED]
     assert inventory.stock("MUG") == (100, 9)
     assert inventory.answers() == {"inventory.stock_reserved": 9}
+    handled = [about for record in caplog.records for about in vars(record).get("each", [])]
+    assert len({about["message_id"] for about in handled}) == len(handled) == 9
 
 
 def test_the_database_refuses_to_oversell_whatever_the_code_does(inventory: Inventory) -> None:

@@ -77,6 +77,7 @@ class Worker:
         self.draw, self.broker = draw, Broker()
         self.jobs: list[Job] = []
         self.due: list[Callable[[], None]] = []
+        self.pauses: list[float] = []
         pool = SimpleNamespace(num_processes=draw.randint(1, 3), apply_async=self._take_job)
         consumer = SimpleNamespace(
             connection=object(),
@@ -92,6 +93,7 @@ class Worker:
     def _call_later(self, delay: float, call: Callable[..., None], arguments: tuple[Any, ...] = ()) -> Any:
         if delay < batches.SLOW_AFTER_S:
             self.due.append(lambda: call(*arguments))
+            self.pauses.append(delay)
         return SimpleNamespace(cancel=lambda: None)
 
     def _take_job(self, _run: Any, arguments: Any, callback: Any, error_callback: Any, **_: Any) -> None:
@@ -136,3 +138,17 @@ def test_only_what_is_finished_is_acknowledged_and_all_of_it(
 
     assert worker.broker.unacknowledged == {}
     assert worker.broker.finished == {f"m{number}" for number in range(DELIVERIES)}
+
+
+def test_only_after_a_batch_of_many_is_more_waited_for_since_it_was_published_together() -> None:
+    worker = Worker(random.Random(1))
+    worker.batches = Batches(worker.batches._consumer, lambda: None, 16, (1, 2))
+
+    for names in (("a",), ("b", "c"), ("d",), ("e",)):
+        worker.deliver(names, 0)
+        worker.due.pop(0)()
+        deliveries, on_verdicts, _ = worker.jobs.pop()
+        worker.broker.finished |= {delivery.id for delivery in deliveries}
+        on_verdicts([Verdict(Ending.APPLIED) for _ in deliveries])
+
+    assert worker.pauses == [0, 0, batches.TOGETHER_S, 0]
