@@ -21,7 +21,6 @@ _SETTINGS = {
     "synchronous_commit": "on",
     "max_connections": "200",
     "shared_buffers": "64MB",
-    "autovacuum_naptime": "5s",  # deleted rows of an outbox slow its relay down until they are gone
     "log_min_messages": "warning",
     "log_line_prefix": "%m [%p] %q%u@%d ",
     "timezone": "UTC",

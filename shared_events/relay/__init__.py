@@ -128,26 +128,29 @@ class Relay:
             dead_letters.bury_outbox_row(connection, self._service, row, _headers(row), cause, reason)
 
     def _wait(self, stop: threading.Event) -> None:
-        """Wait until there may be rows: a moment while awake, else for a notification or until a timer is due."""
+        """Wait until there may be rows: for a notification or until a timer is due; while awake, look every moment."""
         if self._awake_until is None:
             if not self._kept.notified("outbox", self._idle_for()):
                 self._fall_asleep(True)  # another relay of this service may have died awake
             return
-        if time.monotonic() >= self._awake_until:
-            self._awake_until = None
-            self._fall_asleep(True)
-        stop.wait(POLL_S)  # also for a writer that saw the relay awake: it commits within this time
+        while not stop.wait(POLL_S) and time.monotonic() < self._awake_until:
+            if self._due_in_s() <= 0:
+                return
+        self._awake_until = None
+        self._fall_asleep(True)
+        stop.wait(POLL_S)  # for a writer that saw the relay awake: it commits within this time
 
     def _fall_asleep(self, asleep: bool) -> None:
         """Say whether writers have to notify."""
         self._kept.execute(_ASLEEP, {"asleep": asleep})
 
     def _idle_for(self) -> float:
-        first = self._kept.query(_NEXT)
-        if not first:
-            return SLEEP_S
-        next_s = float(first[0][0])
+        next_s = self._due_in_s()
         return min(next_s, SLEEP_S) if next_s > 0 else ELSEWHERE_S
+
+    def _due_in_s(self) -> float:
+        first = self._kept.query(_NEXT)
+        return float(first[0][0]) if first else SLEEP_S
 
 
 def _is_fact(message_type: str) -> bool:
