@@ -97,19 +97,16 @@ class Rounds:
         mine = document["orders_per_s"]
         if ("hot", "orderflow") in self._turns:
             document["hot"] = saga_figures(self._turns["hot", "orderflow"])
-            ratios["hot_vs_spread"] = self._hot_vs_spread()
+            between = (self._turns[kind, "orderflow"] for kind in ("saga", "hot", "spread again"))
+            ratios["hot_vs_spread"] = to_neighbours(
+                *([turn.finished_per_s for turn in turns] for turns in between)
+            )
         if ("intake", "orderflow") in self._turns:
             document["intake_per_s"] = intake_rate(self._turns["intake", "orderflow"])
         others = {guest.name: self._of(guest) for guest in self._guests}
         if others:
             document["contenders"] = others
             ratios |= _ratios(mine, document.get("intake_per_s"), others)
-
-    def _hot_vs_spread(self) -> float:
-        """Return the median, over the rounds, of a hot turn's rate by the mean of the turns before and after it."""
-        kinds = [self._turns[kind, "orderflow"] for kind in ("saga", "hot", "spread again")]
-        rates = [[turn.finished_per_s for turn in turns] for turns in zip(*kinds, strict=True)]
-        return round(figures.median([2 * hot / (before + after) for before, hot, after in rates]), 3)
 
     def _of(self, guest: Contender) -> dict[str, Any]:
         turns, low = self._turns.get(("saga", guest.name), []), self._turns.get(("low", guest.name), [])
@@ -137,6 +134,12 @@ def turn_orders(size: Size, contender: Contender, rate: float) -> int:
     if contender.intake_only:
         return max(size.orders, int(rate * size.turn_s / 5))
     return min(size.orders, max(_FEWEST, int(rate * size.turn_s)))
+
+
+def to_neighbours(before: list[float], rates: list[float], after: list[float]) -> float:
+    """Return the median, over the rounds, of a rate by the mean of the rates before and after it."""
+    triples = zip(before, rates, after, strict=True)
+    return round(figures.median([2 * rate / (first + last) for first, rate, last in triples]), 3)
 
 
 def intake_rate(turns: list[Turn]) -> float:

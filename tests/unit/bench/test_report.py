@@ -7,7 +7,7 @@ from bench import machine
 from bench.contenders.line_up import BARE_FLASK, NAIVE_CELERY
 from bench.plots import draw
 from bench.report import text
-from bench.rounds import turn_orders
+from bench.rounds import to_neighbours, turn_orders
 from bench.sizes import FULL, QUICK
 from bench.turns import Turn
 
@@ -90,3 +90,8 @@ def test_a_slow_contender_has_a_shorter_turn_and_a_bare_door_a_longer_one() -> N
     assert turn_orders(FULL, NAIVE_CELERY, 500.0) == FULL.orders
     assert turn_orders(QUICK, NAIVE_CELERY, 1.0) == 100
     assert turn_orders(FULL, BARE_FLASK, 2000.0) == 12_000
+
+
+def test_a_hot_turn_is_compared_with_the_turns_beside_it_round_by_round() -> None:
+    assert to_neighbours([300.0], [300.0], [300.0]) == 1
+    assert to_neighbours([320.0, 200.0, 100.0], [300.0, 180.0, 10.0], [280.0, 160.0, 100.0]) == 1
