@@ -33,3 +33,9 @@ def medians(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def ratio(one: float | None, other: float | None) -> float | None:
     """Return one by the other; None where either is missing or nothing."""
     return round(one / other, 3) if one and other else None
+
+
+def to_neighbours(rates: Sequence[float]) -> float:
+    """Return the median of every second rate by the mean of the two beside it: what drifts, drifts for all three."""
+    threes = zip(rates[0::2], rates[1::2], rates[2::2], strict=False)
+    return round(median([2 * rate / (before + after) for before, rate, after in threes]), 3)

@@ -1,4 +1,4 @@
-"""The rounds: our whole saga, one hot product, our intake alone, and every contender, in turn and several times."""
+"""The rounds: our whole saga, our intake alone, and every contender, in turn and several times."""
 
 from typing import Any
 
@@ -45,11 +45,9 @@ class Rounds:
         self._write()
 
     def _own_turns(self) -> None:
-        """Have a hot turn between two others: turns grow slower as the databases fill, so their mean is its peer."""
         its = self._course
         its.warm()
-        for kind in ["saga", "hot", "spread again"] if "hot" in its.sections else ["saga"]:
-            self._keep(kind, "orderflow", its.saga(kind.partition(" ")[0], hot=kind == "hot"))
+        self._keep("saga", "orderflow", its.saga())
         if "intake" in its.sections:
             its.place.stop(*its.place.names(*WORKING))
             with its.place.doors(CORES):
@@ -95,12 +93,6 @@ class Rounds:
         document |= saga_figures(self._turns["saga", "orderflow"])
         ratios = document.setdefault("ratios", {})
         mine = document["orders_per_s"]
-        if ("hot", "orderflow") in self._turns:
-            document["hot"] = saga_figures(self._turns["hot", "orderflow"])
-            between = (self._turns[kind, "orderflow"] for kind in ("saga", "hot", "spread again"))
-            ratios["hot_vs_spread"] = to_neighbours(
-                *([turn.finished_per_s for turn in turns] for turns in between)
-            )
         if ("intake", "orderflow") in self._turns:
             document["intake_per_s"] = intake_rate(self._turns["intake", "orderflow"])
         others = {guest.name: self._of(guest) for guest in self._guests}
@@ -134,12 +126,6 @@ def turn_orders(size: Size, contender: Contender, rate: float) -> int:
     if contender.intake_only:
         return max(size.orders, int(rate * size.turn_s / 5))
     return min(size.orders, max(_FEWEST, int(rate * size.turn_s)))
-
-
-def to_neighbours(before: list[float], rates: list[float], after: list[float]) -> float:
-    """Return the median, over the rounds, of a rate by the mean of the rates before and after it."""
-    triples = zip(before, rates, after, strict=True)
-    return round(figures.median([2 * rate / (first + last) for first, rate, last in triples]), 3)
 
 
 def intake_rate(turns: list[Turn]) -> float:

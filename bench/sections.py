@@ -1,10 +1,11 @@
 """The sections that are ours alone: latency, intake at a pace, backlog, quotas, and a long past."""
 
 import time
+from collections.abc import Mapping, Sequence
 
 from bench import figures
 from bench.accounting import kinds_of, processes
-from bench.course import Course
+from bench.course import Course, saga_figures
 from bench.finished import copy_finished
 from bench.place import CORES
 from bench.quota import NoQuota, quota
@@ -15,6 +16,23 @@ QUOTAS = (0.5, 1, 2)
 _PART = 0.7
 """Of the maximum: busy, and not at the end of its strength."""
 _FEWEST = 100
+
+
+def hot(its: Course) -> None:
+    """Measure the rate with one SKU in every order, against turns without.
+
+    They alternate, and there are many: two turns differ by more than what is looked for, for autovacuum comes once a
+    minute, and machines and full databases grow slower.
+    """
+    its.warm()
+    turns = []
+    for number in range(2 * its.size.hot_turns + 1):
+        is_hot = number % 2 == 1
+        turns.append(its.saga("hot" if is_hot else "spread", orders=its.size.hot_orders, hot=is_hot))
+        its.note("hot" if is_hot else "spread", turns[-1])
+    its.document["hot"] = saga_figures(turns[1::2])
+    its.document["ratios"]["hot_vs_spread"] = figures.to_neighbours([turn.finished_per_s for turn in turns])
+    its.check()
 
 
 def latency(its: Course) -> None:
@@ -80,26 +98,40 @@ def gates(names: list[str]) -> list[str]:
 
 
 def quotas(its: Course) -> None:
-    """Measure the rate with half a core, one and two for the whole stack; the world outside is not limited."""
-    rates: dict[str, float] = {}
+    """Measure the rate with half a core, one and two for the whole stack; the world outside is not limited.
+
+    Several times, since housekeeping of a second weighs much in a turn with half a core.
+    """
+    rates: dict[float, list[float]] = {cores: [] for cores in QUOTAS}
     try:
-        for cores in QUOTAS:
-            with quota(cores, _limited(its)):
-                its.warm(max(_FEWEST, int(its.size.warm * cores)))
-                turn = its.saga(f"quota-{cores:g}", orders=max(_FEWEST, int(its.size.quota_orders * cores)))
-            its.note(f"quota of {cores:g}", turn)
-            rates[f"{cores:g}"] = round(turn.finished_per_s, 1)
+        for _ in range(its.size.quota_rounds):
+            for cores, found in rates.items():
+                found.append(_limited_to(cores, its).finished_per_s)
     except NoQuota as error:
         its.say(f"no quotas: {error}")
         its.document["quotas"] = {"left_out": str(error)}
         return
-    its.document["quotas"] = rates
-    per_core = {name: rate / float(name) for name, rate in rates.items()}
+    its.document["quotas"] = {f"{cores:g}": round(figures.median(found), 1) for cores, found in rates.items()}
     its.document["ratios"] |= {
-        "quota_half_vs_one": figures.ratio(per_core["0.5"], per_core["1"]),
-        "quota_two_vs_one": figures.ratio(per_core["2"], per_core["1"]),
+        "quota_half_vs_one": _of_one_core(rates, 0.5),
+        "quota_two_vs_one": _of_one_core(rates, 2),
     }
     its.check()
+
+
+def _limited_to(cores: float, its: Course) -> Turn:
+    """Have a turn with so many cores."""
+    with quota(cores, _limited(its)):
+        its.warm(max(_FEWEST, int(its.size.warm * cores)))
+        turn = its.saga(f"quota-{cores:g}", orders=max(_FEWEST, int(its.size.quota_orders * cores)))
+    its.note(f"quota of {cores:g}", turn)
+    return turn
+
+
+def _of_one_core(rates: Mapping[float, Sequence[float]], cores: float) -> float:
+    """Return the median, over the rounds, of the rate per core by that of one core."""
+    rounds = zip(rates[cores], rates[1], strict=True)
+    return round(figures.median([rate / cores / one for rate, one in rounds]), 3)
 
 
 def _limited(its: Course) -> list[int]:

@@ -16,6 +16,7 @@ from bench.sizes import FULL, QUICK, SECTIONS, Size
 from orderflow_cli.errors import CommandError
 
 _AFTER_THE_ROUNDS: dict[str, Callable[[Course], None]] = {
+    "hot": sections.hot,
     "latency": sections.latency,
     "intake": sections.intake,
     "backlog": sections.backlog,

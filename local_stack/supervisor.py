@@ -20,7 +20,7 @@ from local_stack.errors import StackError
 from local_stack.process import descendants
 from local_stack.unit import Unit
 
-_TICK_S = 0.1
+_TICK_S = 0.2
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans of our children come to us, so that none is forgotten
 
 

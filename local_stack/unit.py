@@ -10,10 +10,11 @@ from local_stack.process import Process
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
 _HEALTHY_AFTER_S = 60.0
-_PROBE_WHILE_STARTING_S, _PROBE_WHILE_READY_S = 0.25, 3.0
 
 # What a probe says: "ready", "degraded", or None for silence and refusal.
 Probe = Callable[[], str | None]
+# A probe costs both sides some work, of all processes together as much as some orders a second.
+_ASK_AGAIN_S = {None: 0.25, "degraded": 2.0, "ready": 10.0}
 
 
 @dataclass(eq=False)
@@ -84,7 +85,7 @@ class Unit:
         if self._probing or now < self._probe_at or not self.process.alive():
             return False
         self._probing = True
-        self._probe_at = now + (_PROBE_WHILE_READY_S if self.health else _PROBE_WHILE_STARTING_S)
+        self._probe_at = now + _ASK_AGAIN_S[self.health]
         return True
 
     def ask(self) -> None:

@@ -1,8 +1,8 @@
-"""How long a relay waits for more before it publishes: not at all while messages come one by one.
+"""How long a relay waits for more before it publishes: not at all while orders come one by one.
 
 One transaction for many messages costs little more than for one, so under load it pays to wait; while there is
-little to do it would only make people wait. What came together the last time tells which it is, and how long its
-orders have been under way tells how long nobody minds. Workers wait a moment at most: what a relay publishes
+little to do it would only make people wait. How many orders came together the last time tells which it is, and how
+long they have been under way tells how long nobody minds. Workers wait a moment at most: what a relay publishes
 together comes to them together.
 """
 
@@ -10,21 +10,23 @@ import time
 from uuid import UUID
 
 SHORT_S = 0.05
-LONGEST_S = 0.2
-_FOR_EACH_S = 0.008
-_OF_THE_AGE = 0.05
+LONGEST_S = 0.4
+_FOR_EACH_S = 0.004
+_LATE_S = 0.5
+_OF_THE_DELAY = 0.2
 
 
-def after(count: int, journey: UUID) -> float:
-    """Return for how many seconds to gather the next messages, when so many came the last time.
+def after(journeys: int, one: UUID) -> float:
+    """Return for how many seconds to gather the next messages, when those of so many journeys came the last time.
 
-    Longer than SHORT_S only where orders take long anyway, by a twentieth of the time for which one of them, a
-    message's correlation id, is under way: when there is more to do than can be done, batches get full.
+    Up to SHORT_S by their number. Where one of them, a message's correlation id, is under way for longer than an order
+    takes that has nothing to wait for, a fifth of that delay, up to LONGEST_S: when there is more to do than can be
+    done, batches get full, and all are done sooner.
     """
-    if count < 2:
+    if journeys < 2:
         return 0.0
-    bearable_s = min(LONGEST_S, max(SHORT_S, _OF_THE_AGE * _age_s(journey)))
-    return min(bearable_s, _FOR_EACH_S * (count - 1))
+    delay_s = _age_s(one) - _LATE_S
+    return max(min(SHORT_S, _FOR_EACH_S * (journeys - 1)), min(LONGEST_S, _OF_THE_DELAY * delay_s))
 
 
 def _age_s(journey: UUID) -> float:

@@ -93,8 +93,7 @@ class Relay:
         with self._kept.transaction() as connection:
             rows = self._kept.query(_DUE)
             self._publish(_bundled(rows), connection)
-        if rows:
-            self._linger_s = linger.after(len(rows), UUID(rows[len(rows) // 2].correlation_id))
+        self._linger_s = _pause_s(rows)
         return len(rows)
 
     def _publish(self, tied: Sequence[list[Any]], connection: Connection) -> None:
@@ -151,6 +150,14 @@ class Relay:
     def _due_in_s(self) -> float:
         first = self._kept.query(_NEXT)
         return float(first[0][0]) if first else SLEEP_S
+
+
+def _pause_s(rows: Sequence[Any]) -> float:
+    """Return for how long to gather after these rows: not at all where they may not have been all that was due."""
+    if len(rows) == BATCH:
+        return 0.0
+    journeys = list(dict.fromkeys(row.correlation_id for row in rows))
+    return linger.after(len(journeys), UUID(journeys[len(journeys) // 2])) if journeys else 0.0
 
 
 def _is_fact(message_type: str) -> bool:

@@ -5,9 +5,10 @@ from typing import Any
 
 from bench import machine
 from bench.contenders.line_up import BARE_FLASK, NAIVE_CELERY
+from bench.figures import to_neighbours
 from bench.plots import draw
 from bench.report import text
-from bench.rounds import to_neighbours, turn_orders
+from bench.rounds import turn_orders
 from bench.sizes import FULL, QUICK
 from bench.turns import Turn
 
@@ -92,6 +93,6 @@ def test_a_slow_contender_has_a_shorter_turn_and_a_bare_door_a_longer_one() -> N
     assert turn_orders(FULL, BARE_FLASK, 2000.0) == 12_000
 
 
-def test_a_hot_turn_is_compared_with_the_turns_beside_it_round_by_round() -> None:
-    assert to_neighbours([300.0], [300.0], [300.0]) == 1
-    assert to_neighbours([320.0, 200.0, 100.0], [300.0, 180.0, 10.0], [280.0, 160.0, 100.0]) == 1
+def test_each_hot_turn_is_compared_with_the_turns_beside_it() -> None:
+    assert to_neighbours([300.0, 300.0, 300.0]) == 1
+    assert to_neighbours([320.0, 300.0, 280.0, 270.0, 260.0, 90.0, 250.0]) == 1
