@@ -7,6 +7,7 @@ together comes to them together.
 """
 
 import time
+from collections.abc import Sequence
 from uuid import UUID
 
 SHORT_S = 0.05
@@ -16,17 +17,18 @@ _LATE_S = 0.5
 _OF_THE_DELAY = 0.2
 
 
-def after(journeys: int, one: UUID) -> float:
-    """Return for how many seconds to gather the next messages, when those of so many journeys came the last time.
+def after(journeys: Sequence[str]) -> float:
+    """Return for how many seconds to gather the next messages, given the correlation ids of those of the last turn.
 
-    Up to SHORT_S by their number. Where one of them, a message's correlation id, is under way for longer than an order
-    takes that has nothing to wait for, a fifth of that delay, up to LONGEST_S: when there is more to do than can be
-    done, batches get full, and all are done sooner.
+    Up to SHORT_S by how many are different. Where one of them is under way for longer than an order takes that has
+    nothing to wait for, a fifth of that delay, up to LONGEST_S: when there is more to do than can be done, batches get
+    full, and all are done sooner.
     """
-    if journeys < 2:
+    different = list(dict.fromkeys(journeys))
+    if len(different) < 2:
         return 0.0
-    delay_s = _age_s(one) - _LATE_S
-    return max(min(SHORT_S, _FOR_EACH_S * (journeys - 1)), min(LONGEST_S, _OF_THE_DELAY * delay_s))
+    delay_s = _age_s(UUID(different[len(different) // 2])) - _LATE_S
+    return max(min(SHORT_S, _FOR_EACH_S * (len(different) - 1)), min(LONGEST_S, _OF_THE_DELAY * delay_s))
 
 
 def _age_s(journey: UUID) -> float:

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
@@ -93,7 +92,8 @@ class Relay:
         with self._kept.transaction() as connection:
             rows = self._kept.query(_DUE)
             self._publish(_bundled(rows), connection)
-        self._linger_s = _pause_s(rows)
+        # A full turn may have left something that is due.
+        self._linger_s = linger.after([row.correlation_id for row in rows]) if len(rows) < BATCH else 0.0
         return len(rows)
 
     def _publish(self, tied: Sequence[list[Any]], connection: Connection) -> None:
@@ -150,14 +150,6 @@ class Relay:
     def _due_in_s(self) -> float:
         first = self._kept.query(_NEXT)
         return float(first[0][0]) if first else SLEEP_S
-
-
-def _pause_s(rows: Sequence[Any]) -> float:
-    """Return for how long to gather after these rows: not at all where they may not have been all that was due."""
-    if len(rows) == BATCH:
-        return 0.0
-    journeys = list(dict.fromkeys(row.correlation_id for row in rows))
-    return linger.after(len(journeys), UUID(journeys[len(journeys) // 2])) if journeys else 0.0
 
 
 def _is_fact(message_type: str) -> bool:

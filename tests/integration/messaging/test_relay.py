@@ -1,5 +1,6 @@
 """The relay: what is committed leaves, whatever happens to relays; what cannot leave stops nothing."""
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,9 +14,10 @@ from probe import Probe, eventually, measured
 from shared_events import dead_letters
 from shared_events.contracts.inventory import ProductChanged, StockReserved
 from shared_events.contracts.values import Money
+from shared_events.linger import SHORT_S
 from shared_events.parcel import Parcel
 from shared_events.publisher import Outcome, Publisher
-from shared_events.relay import Relay
+from shared_events.relay import BATCH, Relay
 from shared_events.tables import DEAD_LETTERS
 
 
@@ -53,6 +55,20 @@ class DiesAfterPublishing(Publisher):
         raise SystemExit
 
 
+class Pauses(threading.Event):
+    """Is set at the third wait; notes how long each would have been."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout)
+        if len(self.seconds) == 3:
+            self.set()
+        return self.is_set()
+
+
 def test_what_is_committed_leaves_once(idle_probe: Probe) -> None:
     ids = idle_probe.emit(*(changed() for _ in range(1200)))
 
@@ -69,6 +85,17 @@ def test_a_sleeping_relay_wakes_for_a_message(idle_probe: Probe) -> None:
     (only,) = idle_probe.emit(changed())
 
     assert eventually(lambda: idle_probe.received("orders"), within_s=0.6) == [only]
+
+
+def test_a_relay_gathers_only_when_it_has_taken_all_that_was_due(idle_probe: Probe) -> None:
+    idle_probe.emit(*(changed() for _ in range(2 * BATCH + 200)))
+    pauses = Pauses()
+
+    with Publisher(idle_probe.servers.access.broker_url("inventory")) as publisher:
+        Relay("inventory", idle_probe.engine, publisher).run(pauses)
+
+    assert waiting(idle_probe) == 0
+    assert pauses.seconds == [0, 0, SHORT_S]
 
 
 def test_a_relay_that_dies_between_publishing_and_deleting_only_repeats(idle_probe: Probe) -> None:
