@@ -21,6 +21,8 @@ _SETTINGS = {
     "synchronous_commit": "on",
     "max_connections": "200",
     "shared_buffers": "64MB",
+    # What is hot is planned by keys: a small sample does, and a large one is most of autovacuum's work.
+    "default_statistics_target": "10",
     "log_min_messages": "warning",
     "log_line_prefix": "%m [%p] %q%u@%d ",
     "timezone": "UTC",
