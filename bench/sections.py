@@ -1,4 +1,4 @@
-"""The sections that are ours alone: latency, intake at a pace, backlog, quotas, and a long past."""
+"""The sections that are ours alone: one hot product, latency, intake at a pace, backlog, quotas, and a long past."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,9 @@ def hot(its: Course) -> None:
     its.warm()
     turns = []
     for number in range(2 * its.size.hot_turns + 1):
-        is_hot = number % 2 == 1
-        turns.append(its.saga("hot" if is_hot else "spread", orders=its.size.hot_orders, hot=is_hot))
-        its.note("hot" if is_hot else "spread", turns[-1])
+        section = "hot" if number % 2 else "spread"
+        turns.append(its.saga(section, orders=its.size.hot_orders, hot=section == "hot"))
+        its.note(section, turns[-1])
     its.document["hot"] = saga_figures(turns[1::2])
     its.document["ratios"]["hot_vs_spread"] = figures.to_neighbours([turn.finished_per_s for turn in turns])
     its.check()
